@@ -1,0 +1,1 @@
+"""The namespace isolation baseline: webhook, controller and command line; the decisions live in webhook.policy."""
