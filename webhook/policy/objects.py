@@ -372,3 +372,21 @@ class User:
     name: str
     groups: frozenset[str] = field(default_factory=frozenset)
     uid: str = ""
+
+
+class CalicoApi(Enum):
+    """How Calico's resources are served, or that only Kubernetes' own policies are to be used."""
+
+    V1 = "crd.projectcalico.org/v1"  # only the backing definitions
+    AGGREGATED = "aggregated"  # projectcalico.org/v3 by Calico's API server, stored in those of V1
+    NATIVE = "projectcalico.org/v3"  # definitions of their own
+    KUBERNETES = "networking.k8s.io/v1"  # managed Calico without support for its resources
+
+    @property
+    def api_version(self) -> str:
+        """The apiVersion in which the baseline is written."""
+        return "projectcalico.org/v3" if self is CalicoApi.AGGREGATED else self.value
+
+    @property
+    def group(self) -> str:
+        return self.api_version.partition("/")[0]

@@ -8,6 +8,8 @@ from enum import Enum
 from webhook.policy.ranges import Cidr
 
 UNASSIGNED = "unassigned"
+# Our own namespace: its pods answer the API server, so nothing of ours may ever wait for them there.
+OWN_NAMESPACE = "isolation-baseline"
 
 
 class Mode(Enum):
@@ -146,9 +148,23 @@ class Settings:
     orders: Orders = Orders()
     tenant_tiers: tuple[str, ...] = ("default",)
     exempt_namespaces: frozenset[str] = frozenset(
-        {"kube-system", "kube-public", "kube-node-lease", "calico-system", "calico-apiserver", "tigera-operator"}
+        {
+            "kube-system",
+            "kube-public",
+            "kube-node-lease",
+            "calico-system",
+            "calico-apiserver",
+            "tigera-operator",
+            OWN_NAMESPACE,
+        }
     )
     break_glass: Identities = Identities()
+    # Labels by which others (AKS, Gatekeeper) take a namespace out of webhooks' sight.
+    exempting_labels: tuple[str, ...] = (
+        "admission.gatekeeper.sh/ignore",
+        "control-plane",
+        "kubernetes.azure.com/managedby",
+    )
     unassigned_mode: Mode = Mode.ENFORCE
     contact: str = "your platform team"
     docs_url: str = ""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from webhook.policy.objects import (
+    CalicoApi,
     HostEndpoint,
     Namespace,
     NetworkSet,
@@ -29,7 +30,6 @@ def frozen(source: Mapping[_K, _V]) -> Mapping[_K, _V]:
     return MappingProxyType(dict(source))
 
 
-
 @dataclass(frozen=True, slots=True)
 class World:
     """
@@ -47,6 +47,7 @@ class World:
     network_sets: Mapping[Ref, NetworkSet] = field(default_factory=lambda: frozen({}))
     host_endpoints: Mapping[Ref, HostEndpoint] = field(default_factory=lambda: frozen({}))
     services: Mapping[tuple[str, str], ServiceEndpoints] = field(default_factory=lambda: frozen({}))
+    api: CalicoApi = CalicoApi.V1
 
     def with_namespace(self, namespace: Namespace) -> World:
         return replace(self, namespaces=frozen({**self.namespaces, namespace.name: namespace}))
