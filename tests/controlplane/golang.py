@@ -33,8 +33,9 @@ class Module:
 
 def pip_install(requirements: Path, target: Path, label: str) -> None:
     """Install one pinned wheel into a folder of its own; pip compares the checksum."""
-    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-    run([sys.executable, "-m", "pip", "install", *options, "--target", str(target), "-r", str(requirements)], label)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--target", str(target), "-r", str(requirements)]
+    run(pip + options, label)
 
 
 def toolchain(minimum: str) -> Path:
@@ -55,10 +56,10 @@ def build(module: Module, package: str, target: Path, *, stamps: Mapping[str, st
     label = f"building {target.name}"
     env = _environment(go)
     env["GOFLAGS"] = "-mod=readonly"  # go.mod and go.sum are committed: a build that would change them is wrong
-    listing = run([go, "list", "-deps", package], f"{label}: downloading modules", cwd=module.folder, env=env)
+    listing = run([str(go), "list", "-deps", package], f"{label}: downloading modules", cwd=module.folder, env=env)
     total = sum(not line.startswith("go: ") for line in listing.splitlines())
     linker = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in stamps.items())])
-    command = [go, "build", "-v", "-trimpath", "-ldflags", linker, "-o", target, package]
+    command = [str(go), "build", "-v", "-trimpath", "-ldflags", linker, "-o", str(target), package]
     run(command, label, cwd=module.folder, env=env, counted="packages compiled", total=total)
 
 
