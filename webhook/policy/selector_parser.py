@@ -22,9 +22,6 @@ from webhook.policy.selector_tree import (
     StartsWith,
 )
 
-# Calico has no such limit, but its CRDs stop at 1,024 characters, which can
-# hold 509 levels. Older CRDs have no limit at all: theirs is this one.
-MAX_NESTING = 512
 _MAX_CACHED = 1024  # characters: a cache must not keep megabytes a stranger sent
 
 _CHARACTER = "[A-Za-z0-9_./-]"
@@ -94,11 +91,11 @@ def parse(text: str) -> Selector:
     LABEL    := 1 to 512 of A-Z a-z 0-9 _ . / -
     STRING   := '"' any but '"' '"' | "'" any but "'" "'"   # no escapes
     ```
-    Spaces and tabs may stand between any two, but not inside quotes' delimiters, `==` and the like, nor before the
-    parenthesis of `has(`, `all(` and `global(`.
+    Spaces and tabs may stand between any two, but not before the parenthesis of `has(`, `all(` and `global(`. As in
+    Calico nothing limits the nesting: neither reading nor anything done to a selector afterwards recurses.
 
     Raises:
-        SelectorError: also when more than MAX_NESTING parentheses are open at once.
+        SelectorError: with the place and what was expected there.
     """
     return _parse_cached(text) if len(text) <= _MAX_CACHED else _parse(text)
 
@@ -128,8 +125,6 @@ def _parse(text: str) -> Selector:
             if prefix.lastindex is None:
                 negated = not negated
                 continue
-            if len(outer) == MAX_NESTING:
-                raise SelectorError(text, at - 1, f"at most {MAX_NESTING} open parentheses")
             outer.append((ors, ands, negated))
             opened.append(at - 1)
             ors, ands, negated = [], [], False

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TypeVar, assert_never
 
-from webhook.policy.selector_parser import MAX_NESTING, SelectorError, is_blank, parse
+from webhook.policy.selector_parser import SelectorError, is_blank, parse
 from webhook.policy.selector_tree import (
     MAX_LABEL,
     All,
@@ -27,7 +27,6 @@ from webhook.policy.selector_tree import (
 
 __all__ = [
     "MAX_LABEL",
-    "MAX_NESTING",
     "NAMESPACE",
     "NAMESPACE_PREFIX",
     "SERVICE_ACCOUNT",
