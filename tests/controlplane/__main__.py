@@ -22,6 +22,9 @@ def main() -> int:
         if arguments.command == "up":
             return _up(calico.V3_GROUP if arguments.native else calico.V1_GROUP)
         return _programs()
+    except KeyboardInterrupt:
+        say("stopped")
+        return 0 if arguments.command == "up" else 130
     except (Unavailable, versions.UnknownVersion) as error:
         say(str(error))
         return 3
@@ -37,12 +40,9 @@ def _programs() -> int:
 
 
 def _up(group: str) -> int:
-    try:
-        with running(group) as control_plane:
-            _describe(control_plane)
-            signal.pause()
-    except KeyboardInterrupt:
-        say("stopped")
+    with running(group) as control_plane:
+        _describe(control_plane)
+        signal.pause()
     return 0
 
 

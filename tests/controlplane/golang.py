@@ -83,7 +83,7 @@ def kubernetes_module(version: str, folder: Path) -> Module:
     released = Path(json.loads(found.stdout)["GoMod"]).read_text()
     minimum = re.search(r"^go (\S+)$", released, re.MULTILINE)
     assert minimum, f"the go.mod of Kubernetes {version} names no go version"
-    (folder / "go.mod").write_text(_go_mod(version, minimum[1], _staged(released)))
+    (folder / "go.mod").write_text(go_mod(version, minimum[1], staged(released)))
     run([toolchain(minimum[1]), "mod", "tidy", "-e"], "resolving modules", cwd=folder, env=env)
     return Module.read(folder)
 
@@ -92,14 +92,14 @@ def scratch() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix="isolation-baseline-go-")
 
 
-def _staged(go_mod: str) -> list[str]:
+def staged(go_mod: str) -> list[str]:
     """The modules that a Kubernetes go.mod takes from its own repository."""
-    return sorted(set(re.findall(r"(k8s\.io/[a-z0-9-]+) (?:v0\.0\.0\b|=> \./staging)", go_mod)))
+    return sorted(set(re.findall(r"(k8s\.io/[a-z0-9-]+) (?:v0\.0\.0(?!\S)|=> \./staging)", go_mod)))
 
 
-def _go_mod(version: str, go: str, staged: list[str]) -> str:
+def go_mod(version: str, go: str, modules: list[str]) -> str:
     library = f"v0.{version.split('.', 1)[1]}"
-    replaced = "".join(f"\t{name} => {name} {library}\n" for name in staged)
+    replaced = "".join(f"\t{name} => {name} {library}\n" for name in modules)
     return (
         f"module isolation-baseline.test/controlplane/kube\n\ngo {go}\n\n"
         f"require k8s.io/kubernetes v{version}\n\nreplace (\n{replaced})\n"

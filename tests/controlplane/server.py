@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 
 import yaml
 
-from tests.controlplane import calico, identities, pki
+from tests.controlplane import calico, flags, identities, pki
 from tests.controlplane.binaries import Binaries, find
 from tests.controlplane.client import Answer, Identity, exchange, write_kubeconfig
 from tests.controlplane.processes import Process, ProcessEnded, Processes, free_ports, processes
 
-LOOPBACK = "127.0.0.1"
 SERVICE_IP = "10.96.0.1"  # the first address of the service range, which the API server takes for itself
 START_SECONDS = 60.0
 START_ATTEMPTS = 3  # somebody else may take a free port between our looking and our listening
@@ -48,7 +47,7 @@ class ControlPlane:
 
     @property
     def url(self) -> str:
-        return f"https://{LOOPBACK}:{self.port}"
+        return f"https://{flags.LOOPBACK}:{self.port}"
 
     @property
     def authority(self) -> Path:
@@ -67,7 +66,7 @@ class ControlPlane:
     ) -> Answer:
         """Like `request`, with the headers and the warnings of the answer."""
         identity = as_ or self.administrator
-        return exchange((LOOPBACK, self.port), self.authority, identity, method, path, body, **options)
+        return exchange((flags.LOOPBACK, self.port), self.authority, identity, method, path, body, **options)
 
     def kubectl(
         self,
@@ -207,16 +206,16 @@ def _start(programs: Binaries, stack: ExitStack) -> ControlPlane:
 def _start_once(programs: Binaries, folder: Path, run: Processes) -> ControlPlane:
     client_port, peer_port, port = free_ports(3)
     clients = _write_credentials(folder)
-    url = f"https://{LOOPBACK}:{port}"
-    etcd = run.start("etcd", [programs.etcd, *_etcd_flags(client_port, peer_port)])
-    server = run.start("kube-apiserver", [programs.kube_apiserver, *_server_flags(client_port, port)])
+    url = f"https://{flags.LOOPBACK}:{port}"
+    etcd = run.start("etcd", [programs.etcd, *flags.etcd(client_port, peer_port)])
+    server = run.start("kube-apiserver", [programs.kube_apiserver, *flags.server(client_port, port)])
     people = (identities.ADMINISTRATOR, identities.TENANT, identities.ENGINEER)
     administrator, tenant, engineer = (_identity(folder, url, clients, user, groups) for user, groups in people)
     started = ControlPlane(folder, port, programs, (etcd, server), clients, administrator, tenant, engineer)
     started.until(lambda: _is_ready(started) or None, "the API server's /readyz")
     controllers = _identity(folder, url, clients, "system:kube-controller-manager", ())
-    flags = _controller_flags(controllers.kubeconfig)
-    manager = run.start("kube-controller-manager", [programs.kube_controller_manager, *flags])
+    command: list[str | Path] = [programs.kube_controller_manager, *flags.controller(controllers.kubeconfig)]
+    manager = run.start("kube-controller-manager", command)
     everything = (etcd, server, manager)
     return ControlPlane(folder, port, programs, everything, clients, administrator, tenant, engineer)
 
@@ -230,7 +229,7 @@ def _is_ready(control_plane: ControlPlane) -> bool:
 
 def _write_credentials(folder: Path) -> pki.Authority:
     serving, clients, proxies = (pki.authority(f"test {name} CA") for name in ("serving", "client", "front-proxy"))
-    leaf = serving.server((LOOPBACK, "localhost", "kubernetes", "kubernetes.default.svc", SERVICE_IP))
+    leaf = serving.server((flags.LOOPBACK, "localhost", "kubernetes", "kubernetes.default.svc", SERVICE_IP))
     proxy = proxies.client("front-proxy-client")
     private, public = pki.signing_key()
     contents = {
@@ -241,7 +240,7 @@ def _write_credentials(folder: Path) -> pki.Authority:
         "front-proxy.pem": proxy.certificate + proxy.key,
         "tokens.key": private,
         "tokens.pub": public,
-        "audit.yaml": yaml.safe_dump(_AUDIT).encode(),
+        "audit.yaml": yaml.safe_dump(flags.AUDIT).encode(),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -256,72 +255,3 @@ def _identity(folder: Path, url: str, clients: pki.Authority, user: str, groups:
     kubeconfig = folder / f"{name}.kubeconfig"
     write_kubeconfig(kubeconfig, url, folder / "serving-ca.crt", certificate=certificate)
     return Identity(user, groups, kubeconfig, certificate=certificate)
-
-
-_AUDIT = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "None", "resources": [{"group": "coordination.k8s.io"}]},
-        {"level": "Metadata"},
-    ],
-}
-
-
-# All three run in the control plane's folder, hence the relative paths.
-def _etcd_flags(client_port: int, peer_port: int) -> list[str]:
-    client, peer = f"http://{LOOPBACK}:{client_port}", f"http://{LOOPBACK}:{peer_port}"
-    return [
-        "--data-dir=etcd",
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=default={peer}",
-        "--unsafe-no-fsync",  # the data is thrown away at the end in any case
-        "--log-level=warn",
-    ]
-
-
-def _server_flags(etcd_port: int, port: int) -> list[str]:
-    return [
-        f"--etcd-servers=http://{LOOPBACK}:{etcd_port}",
-        f"--secure-port={port}",
-        f"--bind-address={LOOPBACK}",
-        f"--advertise-address={LOOPBACK}",
-        "--endpoint-reconciler-type=none",
-        "--tls-cert-file=serving.pem",
-        "--tls-private-key-file=serving.pem",
-        "--client-ca-file=client-ca.crt",
-        "--service-account-key-file=tokens.pub",
-        "--service-account-signing-key-file=tokens.key",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        "--service-cluster-ip-range=10.96.0.0/16",
-        "--authorization-mode=RBAC",
-        "--audit-policy-file=audit.yaml",
-        "--audit-log-path=audit.log",
-        # For an aggregated API server, which trusts our front proxy to say who asks.
-        "--requestheader-client-ca-file=front-proxy-ca.crt",
-        "--requestheader-allowed-names=front-proxy-client",
-        "--requestheader-username-headers=X-Remote-User",
-        "--requestheader-group-headers=X-Remote-Group",
-        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
-        "--proxy-client-cert-file=front-proxy.pem",
-        "--proxy-client-key-file=front-proxy.pem",
-    ]
-
-
-def _controller_flags(kubeconfig: Path) -> list[str]:
-    return [
-        f"--kubeconfig={kubeconfig}",
-        "--service-account-private-key-file=tokens.key",
-        "--root-ca-file=serving-ca.crt",
-        "--use-service-account-credentials=true",
-        "--leader-elect=false",
-        f"--bind-address={LOOPBACK}",
-        "--secure-port=0",  # nobody asks it anything
-        # The defaults, 20 and 30, make hundreds of namespaces wait for their ServiceAccounts and their deletion.
-        "--kube-api-qps=500",
-        "--kube-api-burst=1000",
-    ]

@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-from functools import cache
 
 DEFAULT_KUBERNETES = "1.35.4"
 ETCD = "3.6.16"
@@ -18,7 +17,6 @@ class UnknownVersion(Exception):
     """When KUBERNETES_VERSION is not a release such as 1.35.4."""
 
 
-@cache
 def kubernetes() -> str:
     asked = os.environ.get("KUBERNETES_VERSION") or DEFAULT_KUBERNETES
     if not re.fullmatch(r"v?1\.\d+\.\d+", asked):
