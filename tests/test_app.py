@@ -9,7 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from webhook import wire
-from webhook.app import DRAINING, create_app
+from webhook.app import create_app
+from webhook.http1 import DRAINING
 
 NAMESPACE = {"group": "", "version": "v1", "kind": "Namespace"}
 NAMESPACES = {"group": "", "version": "v1", "resource": "namespaces"}

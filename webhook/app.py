@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnsupportedMediaType
 
 from webhook import wire
+from webhook.http1 import DRAINING
 from webhook.metrics import Metrics
 from webhook.text import cut
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 Judge = Callable[[wire.AdmissionRequest], wire.Answer]
 Log = Callable[[bytes], None]
 
-# Set by the server in a request's environ while it is stopping: the answer to /readyz is no from then on.
-DRAINING = "webhook.draining"
 # Names longer than Kubernetes admits are somebody's joke, and not for our log.
 MAX_LOGGED = 253
 MAX_FRAMES = 30

@@ -1,0 +1,3 @@
+module isolation-baseline/tests/goclient
+
+go 1.21
