@@ -48,6 +48,7 @@ __all__ = [
     "Selector",
     "SelectorError",
     "StartsWith",
+    "children",
     "conjunction",
     "disjunction",
     "global_policy_subject",
