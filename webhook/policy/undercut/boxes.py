@@ -1,0 +1,253 @@
+"""Boxes: the flows of one rule, or of one permission, between two kinds of endpoint, as products of conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from webhook.policy.objects import ANY_ENTITY, Action, Direction, Entity, IcmpMatch, PortMatch, Rule, ServiceMatch
+from webhook.policy.ranges import AddressSet, PortSet
+from webhook.policy.selectors import Not, Selector
+from webhook.policy.undercut.peers import Kind, Peer, residual
+
+ALL_PROTOCOLS = (1 << 256) - 1
+TCP, UDP = 6, 17
+ICMP_PROTOCOLS = 1 << 1 | 1 << 58
+ANY_ADDRESS = AddressSet.everything()
+ANY_PORT = PortSet.everything()
+NO_PORT = PortSet()
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """
+    Flows that are still looked into: between one subject and one peer, all conditions hold at once.
+
+    For ICMP the ports are type * 256 + code, which are as many as ports. `port_name` is the name that the container
+    port has on the endpoint that receives; `service` the service whose endpoint the peer is. Conditions on labels
+    are over what is not fixed of the endpoint.
+    """
+
+    peer: tuple[Selector, ...] = ()
+    own: tuple[Selector, ...] = ()
+    peer_addresses: AddressSet = ANY_ADDRESS
+    own_addresses: AddressSet = ANY_ADDRESS
+    protocols: int = ALL_PROTOCOLS
+    ports: PortSet = ANY_PORT
+    source_ports: PortSet = ANY_PORT
+    port_name: str = ""
+    source_port_name: str = ""
+    service: ServiceMatch | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the sets alone leave nothing; both addresses of a flow are of one family."""
+        peer, own = self.peer_addresses, self.own_addresses
+        return (
+            not self.protocols
+            or self.ports.is_empty
+            or self.source_ports.is_empty
+            or not ((peer.v4 and own.v4) or (peer.v6 and own.v6))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Flows that are settled: already decided by an earlier rule, or permitted. No condition is any."""
+
+    peer: Selector | None = None
+    own: Selector | None = None
+    peer_addresses: AddressSet = ANY_ADDRESS
+    own_addresses: AddressSet = ANY_ADDRESS
+    protocols: int = ALL_PROTOCOLS
+    ports: PortSet = ANY_PORT
+    source_ports: PortSet = ANY_PORT
+    port_names: tuple[str, ...] = ()
+    source_port_names: tuple[str, ...] = ()
+    named_ports: PortSet = ANY_PORT  # of an endpoint whose port has one of the names
+    named_source_ports: PortSet = ANY_PORT
+    not_port_names: tuple[str, ...] = ()
+    not_source_port_names: tuple[str, ...] = ()
+    service: ServiceMatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A rule seen from the endpoint it governs: `own` is that endpoint's side, `peer` the other; sets are built once."""
+
+    rule: Rule
+    own: Entity
+    peer: Entity
+    own_addresses: AddressSet
+    peer_addresses: AddressSet
+    protocols: int
+    ports: PortSet
+    source_ports: PortSet
+    is_icmp_exact: bool  # False where an icmp clause stands beside other protocols: no product says that
+
+    @property
+    def action(self) -> Action:
+        return self.rule.action
+
+
+def shape(rule: Rule, direction: Direction) -> Shape:
+    own, peer = (rule.destination, rule.source) if direction is Direction.INGRESS else (rule.source, rule.destination)
+    protocols = ALL_PROTOCOLS if rule.protocol is None else 1 << rule.protocol
+    if rule.not_protocol is not None:
+        protocols &= ~(1 << rule.not_protocol)
+    ports, source_ports = _numbers(rule.destination), _numbers(rule.source)
+    is_icmp_exact = True
+    if rule.icmp is not None:
+        protocols &= ICMP_PROTOCOLS
+        ports = ports.intersection(_icmp(rule.icmp))
+    if rule.not_icmp is not None:
+        is_icmp_exact = not protocols & ~ICMP_PROTOCOLS
+        if is_icmp_exact:
+            ports = ports.difference(_icmp(rule.not_icmp))
+    return Shape(
+        rule, own, peer, _addresses(own, rule), _addresses(peer, rule), protocols, ports, source_ports, is_icmp_exact
+    )
+
+
+def _addresses(entity: Entity, rule: Rule) -> AddressSet:
+    found = ANY_ADDRESS if entity.nets is None else AddressSet.from_cidrs(entity.nets)
+    if entity.not_nets:
+        found = found.difference(AddressSet.from_cidrs(entity.not_nets))
+    if rule.ip_version is not None:
+        found = found.only(4 if rule.ip_version == 4 else 6)
+    return found
+
+
+def _numbers(entity: Entity) -> PortSet:
+    """The numbers that match without any help from a name."""
+    found = ANY_PORT if entity.ports is None else entity.ports.numbers
+    return found if entity.not_ports is None else found.difference(entity.not_ports.numbers)
+
+
+def _named_numbers(entity: Entity) -> PortSet:
+    """The numbers that match for an endpoint whose port there has a name that matches."""
+    return ANY_PORT if entity.not_ports is None else entity.not_ports.numbers.complement()
+
+
+def _icmp(match: IcmpMatch) -> PortSet:
+    if match.type is None:
+        return ANY_PORT
+    low = match.type * 256
+    return PortSet(((low, low + 255),) if match.code is None else ((low + match.code, low + match.code),))
+
+
+def _names(match: PortMatch | None) -> tuple[str, ...]:
+    return match.names if match is not None else ()
+
+
+def side(entity: Entity, endpoint: Peer) -> bool | tuple[Selector, ...]:
+    """What an entity's selectors still ask of an endpoint: nothing can match, or these conditions."""
+    conditions: list[Selector] = []
+    if entity.selector is not None:
+        # An address that nothing names is in no set of addresses.
+        if endpoint.kind is Kind.OUTSIDE:
+            return False
+        left = residual(entity.selector, endpoint)
+        if left is False:
+            return False
+        if left is not True:
+            conditions.append(left)
+    if entity.not_selector is not None and endpoint.kind is not Kind.OUTSIDE:
+        left = residual(entity.not_selector, endpoint)
+        if left is True:
+            return False
+        if left is not False:
+            conditions.append(Not(left))
+    return tuple(conditions)
+
+
+def regions(
+    seen: Shape,
+    subject: Peer,
+    peer: Peer,
+    selected: tuple[Selector, ...],
+    own_addresses: AddressSet,
+    peer_addresses: AddressSet,
+) -> Iterator[Region]:
+    """The rule's flows between the two kinds of endpoint, of subjects that are selected, with addresses they can have."""
+    own = side(seen.own, subject)
+    if own is False:
+        return
+    other = side(seen.peer, peer)
+    if other is False:
+        return
+    assert not isinstance(own, bool) and not isinstance(other, bool)
+    service = seen.peer.service or seen.own.service
+    if service is not None and not service.namespace:
+        return
+    rule = seen.rule
+    base = Region(
+        other,
+        (*selected, *own),
+        seen.peer_addresses.intersection(peer_addresses) if seen.peer_addresses is not ANY_ADDRESS else peer_addresses,
+        seen.own_addresses.intersection(own_addresses) if seen.own_addresses is not ANY_ADDRESS else own_addresses,
+        seen.protocols,
+        seen.ports,
+        seen.source_ports,
+        service=service,
+    )
+    # Sets and strangers have no ports with names.
+    peer_can = peer.kind in (Kind.POD, Kind.HOST)
+    receiver_can = peer_can or seen.peer is rule.source
+    sender_can = peer_can or seen.own is rule.source
+    for with_port in _with_names(base, rule.destination, can_have_names=receiver_can, is_source=False):
+        for found in _with_names(with_port, rule.source, can_have_names=sender_can, is_source=True):
+            if not found.is_empty:
+                yield found
+
+
+def _with_names(base: Region, entity: Entity, *, can_have_names: bool, is_source: bool) -> Iterator[Region]:
+    yield base
+    if not can_have_names:
+        return
+    excluded = _names(entity.not_ports)
+    for name in _names(entity.ports):
+        if name not in excluded and is_source:
+            yield replace(base, source_ports=_named_numbers(entity), source_port_name=name)
+        elif name not in excluded:
+            yield replace(base, ports=_named_numbers(entity), port_name=name)
+
+
+def cover(seen: Shape, subject: Peer, peer: Peer) -> Cover | None:
+    """What the rule settles between the two kinds of endpoint, whatever else is true of them; None is nothing."""
+    own = side(seen.own, subject)
+    other = side(seen.peer, peer)
+    if own is False or other is False or not seen.is_icmp_exact:
+        return None
+    assert not isinstance(own, bool) and not isinstance(other, bool)
+    service = seen.peer.service or seen.own.service
+    if service is not None and not service.namespace:
+        return None
+    rule = seen.rule
+    return Cover(
+        _all(other),
+        _all(own),
+        seen.peer_addresses,
+        seen.own_addresses,
+        seen.protocols,
+        seen.ports,
+        seen.source_ports,
+        _names(rule.destination.ports),
+        _names(rule.source.ports),
+        _named_numbers(rule.destination),
+        _named_numbers(rule.source),
+        _names(rule.destination.not_ports),
+        _names(rule.source.not_ports),
+        service,
+    )
+
+
+def _all(conditions: tuple[Selector, ...]) -> Selector | None:
+    # An entity has a selector or a not-selector left to negate, never both.
+    assert len(conditions) <= 1
+    return conditions[0] if conditions else None
+
+
+def is_unconstrained(entity: Entity) -> bool:
+    """Whether an entity says nothing about who it is."""
+    return replace(entity, text=ANY_ENTITY.text, ports=None, not_ports=None) == ANY_ENTITY

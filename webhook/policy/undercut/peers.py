@@ -1,0 +1,168 @@
+"""Peers: who may stand at either end of a flow in any world the guard admits, as finitely many kinds of endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from webhook.policy.objects import Labels
+from webhook.policy.selectors import (
+    NAMESPACE,
+    NAMESPACE_PREFIX,
+    SERVICE_ACCOUNT,
+    SERVICE_ACCOUNT_PREFIX,
+    All,
+    And,
+    Contains,
+    EndsWith,
+    Equal,
+    Global,
+    Has,
+    In,
+    Leaf,
+    Not,
+    NotEqual,
+    NotIn,
+    Or,
+    Selector,
+    StartsWith,
+    children,
+    leaves,
+)
+
+ORCHESTRATOR = "projectcalico.org/orchestrator"
+KUBERNETES = "k8s"
+RESERVED_PREFIX = "projectcalico.org/"
+METADATA_NAME = "kubernetes.io/metadata.name"
+# Three spellings of one fact: Kubernetes sets the first, Calico the others, and nobody can make them differ.
+NAME_KEYS = frozenset({NAMESPACE_PREFIX + METADATA_NAME, NAMESPACE_PREFIX + "projectcalico.org/name", NAMESPACE})
+SERVICE_ACCOUNT_KEYS = frozenset({SERVICE_ACCOUNT, SERVICE_ACCOUNT_PREFIX + "projectcalico.org/name"})
+
+
+class Kind(Enum):
+    """What an endpoint is to Calico, which decides the labels it can have."""
+
+    POD = "pod"
+    SET = "network set"  # one that exists, with its own labels
+    GLOBAL_SET = "global network set"
+    HOST = "host endpoint"
+    OUTSIDE = "outside"  # an address that no endpoint and no set names
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """
+    All endpoints that agree in kind, environment and namespace; their other labels are free.
+
+    An empty namespace is one that no selector at hand names: for those, what holds of one holds of all. A set
+    that exists keeps its own labels, and may come to carry any others that its namespace has.
+    """
+
+    kind: Kind
+    environment_key: str
+    environment: str | None = None
+    namespace: str = ""
+    labels: Labels | None = None
+
+    @property
+    def in_namespace(self) -> bool:
+        return self.kind in (Kind.POD, Kind.SET)
+
+
+def leaf_value(leaf: Leaf, peer: Peer) -> bool | Leaf:
+    """Decide a leaf by what is fixed of the peer, or return it, with synonyms replaced, when it depends on the rest."""
+    if isinstance(leaf, All | Global):
+        return True
+    key = leaf.key
+    if not peer.in_namespace:
+        fixed = key.startswith((RESERVED_PREFIX, NAMESPACE_PREFIX)) or peer.kind is Kind.OUTSIDE
+        return leaf.matches({}) if fixed else leaf
+    if key == peer.environment_key:
+        return leaf.matches({} if peer.environment is None else {key: peer.environment})
+    if key in NAME_KEYS:
+        return leaf.matches({key: peer.namespace}) if peer.namespace else _of_unnamed(leaf, NAMESPACE)
+    if key == ORCHESTRATOR:
+        return leaf.matches({key: KUBERNETES} if peer.kind is Kind.POD else {})
+    if peer.kind is Kind.POD:
+        if key in SERVICE_ACCOUNT_KEYS:
+            return True if isinstance(leaf, Has) else _renamed(leaf, SERVICE_ACCOUNT)
+        return leaf
+    if key.startswith(NAMESPACE_PREFIX):
+        return leaf
+    return leaf.matches(peer.labels or {})
+
+
+def _of_unnamed(leaf: Leaf, key: str) -> bool | Leaf:
+    # Every name that a selector spells out has a peer of its own.
+    match leaf:
+        case Equal() | In():
+            return False
+        case NotEqual() | NotIn() | Has():
+            return True
+        case _:
+            return _renamed(leaf, key)
+
+
+def _renamed(leaf: Leaf, key: str) -> Leaf:
+    match leaf:
+        case In(_, values) | NotIn(_, values):
+            return type(leaf)(key, values)
+        case Equal(_, value) | NotEqual(_, value) | Contains(_, value) | StartsWith(_, value) | EndsWith(_, value):
+            return type(leaf)(key, value)
+        case _:
+            return Has(key)
+
+
+@lru_cache(maxsize=16_384)
+def residual(selector: Selector, peer: Peer) -> bool | Selector:
+    """What is left of a selector once everything fixed of the peer is put in: always, never, or a condition on labels."""
+    return simplified(selector, lambda leaf: leaf_value(leaf, peer))
+
+
+def simplified(selector: Selector, value: Callable[[Leaf], bool | Leaf]) -> bool | Selector:
+    """Replace leaves by truths and fold these upwards, without recursion: selectors nest deeper than Python can."""
+    if not isinstance(selector, Not | And | Or):
+        return value(selector)
+    built: list[bool | Selector] = []
+    pending: list[tuple[Selector, bool]] = [(selector, False)]
+    while pending:
+        node, is_ready = pending.pop()
+        if not isinstance(node, Not | And | Or):
+            built.append(value(node))
+        elif not is_ready:
+            pending.append((node, True))
+            pending.extend((child, False) for child in children(node))
+        elif isinstance(node, Not):
+            operand = built.pop()
+            built.append(not operand if isinstance(operand, bool) else Not(operand))
+        else:
+            operands = built[-len(node.operands) :]
+            del built[-len(node.operands) :]
+            built.append(_folded(type(node), operands))
+    return built[0]
+
+
+def _folded(operator: type[And] | type[Or], operands: list[bool | Selector]) -> bool | Selector:
+    neutral = operator is And
+    if (not neutral) in operands:
+        return not neutral
+    # Pushed and popped once each, the operands stand in reverse.
+    open_ones = tuple(operand for operand in reversed(operands) if not isinstance(operand, bool))
+    if not open_ones:
+        return neutral
+    return operator(open_ones) if len(open_ones) > 1 else open_ones[0]
+
+
+@lru_cache(maxsize=16_384)
+def named_namespaces(selector: Selector) -> frozenset[str]:
+    """The namespaces that a selector spells out, by any of the three labels that tell a namespace's name."""
+    names: set[str] = set()
+    for leaf in leaves(selector):
+        match leaf:
+            case Equal(key, value) | NotEqual(key, value) if key in NAME_KEYS:
+                names.add(value)
+            case In(key, values) | NotIn(key, values) if key in NAME_KEYS:
+                names |= values
+    return frozenset(names)

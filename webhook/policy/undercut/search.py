@@ -1,0 +1,168 @@
+"""Search: a flow of a region that no cover settles, within a bounded number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from webhook.policy.ranges import PortSet
+from webhook.policy.satisfy import PRESENT, Unknown, Unsatisfiable, Witness, satisfiable
+from webhook.policy.selectors import NAMESPACE, SERVICE_ACCOUNT, Labels, Not, Selector, conjunction, keys
+from webhook.policy.undercut.boxes import ANY_ADDRESS, ANY_PORT, Cover, Region
+
+# A realistic policy takes some hundred steps, one of every rule the API accepts with nothing to hide some ten
+# thousand; a step is a few microseconds.
+MAX_STEPS = 60_000
+
+
+# What every question about labels that people write takes is far below the first; the second is for the others,
+# and is charged in full.
+_EASY, _HARD = 64, 6_000
+_EASY_COST = 12
+_ALWAYS_PRESENT = frozenset({NAMESPACE, SERVICE_ACCOUNT})
+
+
+class TooComplexError(Exception):
+    """Raised when the steps are spent before the question is answered."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """What one judgement may still spend; shared by all its searches, so that their number is bounded too."""
+
+    left: int = MAX_STEPS
+    known: dict[tuple[Selector, ...], Labels | None] = field(default_factory=dict)
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise TooComplexError
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A region in which every flow is one that was sought, and labels that meet its conditions at both ends."""
+
+    region: Region
+    own_labels: Labels
+    peer_labels: Labels
+
+
+def find(region: Region, covers: Sequence[Cover], budget: Budget) -> Found | None:
+    """
+    Look for a part of the region that no cover touches and whose conditions on labels can be met.
+
+    Raises:
+        TooComplexError: when the budget is spent.
+    """
+    pending = [(region, 0)]
+    while pending:
+        current, at = pending.pop()
+        while at < len(covers) and not _overlaps(current, covers[at]):
+            budget.spend(1)
+            at += 1
+        if at < len(covers):
+            budget.spend(4)
+            pending.extend((part, at + 1) for part in _outside(current, covers[at]))
+            continue
+        own = model(current.own, budget)
+        other = model(current.peer, budget) if own is not None else None
+        if own is not None and other is not None:
+            return Found(current, own, other)
+    return None
+
+
+def model(conditions: tuple[Selector, ...], budget: Budget) -> Labels | None:
+    """Labels that meet all conditions, or None when there are none."""
+    if not conditions:
+        return {}
+    if conditions not in budget.known:
+        budget.known[conditions] = _solved(conjunction(*conditions), budget)
+    return budget.known[conditions]
+
+
+def _solved(selector: Selector, budget: Budget) -> Labels | None:
+    # Only pods have conditions on these two labels left, and every pod has both.
+    domains = {key: PRESENT for key in keys(selector) & _ALWAYS_PRESENT}
+    for allowed, cost in ((_EASY, _EASY_COST), (_HARD, _HARD)):
+        budget.spend(cost)
+        match satisfiable(selector, domains, budget=allowed):
+            case Unsatisfiable():
+                return None
+            case Unknown():
+                continue
+            case Witness(labels):
+                return dict(labels)
+    raise TooComplexError
+
+
+def _overlaps(region: Region, cover: Cover) -> bool:
+    """Whether the sets of both have flows in common; their conditions on labels may still exclude each other."""
+    if not region.protocols & cover.protocols:
+        return False
+    if region.port_name and region.port_name in cover.not_port_names:
+        return False
+    if region.source_port_name and region.source_port_name in cover.not_source_port_names:
+        return False
+    if cover.service is not None and cover.service != region.service:
+        return False
+    ports, source_ports = _ports(region, cover)
+    return (
+        (ports is ANY_PORT or ports.overlaps(region.ports))
+        and (source_ports is ANY_PORT or source_ports.overlaps(region.source_ports))
+        and (cover.peer_addresses is ANY_ADDRESS or cover.peer_addresses.overlaps(region.peer_addresses))
+        and (cover.own_addresses is ANY_ADDRESS or cover.own_addresses.overlaps(region.own_addresses))
+    )
+
+
+def _ports(region: Region, cover: Cover) -> tuple[PortSet, PortSet]:
+    """The ports of the cover, for an endpoint whose ports are named as the region says."""
+    return (
+        cover.named_ports if region.port_name in cover.port_names else cover.ports,
+        cover.named_source_ports if region.source_port_name in cover.source_port_names else cover.source_ports,
+    )
+
+
+def _outside(region: Region, cover: Cover) -> Iterator[Region]:
+    """The region without the cover, as disjoint regions: one for each condition that a flow outside it breaks."""
+    ports, source_ports = _ports(region, cover)
+    rest = region
+    if rest.protocols & ~cover.protocols:
+        yield replace(rest, protocols=rest.protocols & ~cover.protocols)
+        rest = replace(rest, protocols=rest.protocols & cover.protocols)
+    if not ports.covers(rest.ports):
+        yield replace(rest, ports=rest.ports.difference(ports))
+        rest = replace(rest, ports=rest.ports.intersection(ports))
+    if not source_ports.covers(rest.source_ports):
+        yield replace(rest, source_ports=rest.source_ports.difference(source_ports))
+        rest = replace(rest, source_ports=rest.source_ports.intersection(source_ports))
+    if cover.peer_addresses is not ANY_ADDRESS and not cover.peer_addresses.covers(rest.peer_addresses):
+        yield from _unless_empty(replace(rest, peer_addresses=rest.peer_addresses.difference(cover.peer_addresses)))
+        rest = replace(rest, peer_addresses=rest.peer_addresses.intersection(cover.peer_addresses))
+    if cover.own_addresses is not ANY_ADDRESS and not cover.own_addresses.covers(rest.own_addresses):
+        yield from _unless_empty(replace(rest, own_addresses=rest.own_addresses.difference(cover.own_addresses)))
+        rest = replace(rest, own_addresses=rest.own_addresses.intersection(cover.own_addresses))
+    if cover.own is not None:
+        yield replace(rest, own=(*rest.own, Not(cover.own)))
+        rest = replace(rest, own=(*rest.own, cover.own))
+    if cover.peer is not None:
+        yield replace(rest, peer=(*rest.peer, Not(cover.peer)))
+
+
+def both(one: Region, other: Region) -> Region:
+    """The flows of both; the second may name ports and services, the first does not."""
+    return replace(
+        other,
+        peer=(*one.peer, *other.peer),
+        own=(*one.own, *other.own),
+        peer_addresses=one.peer_addresses.intersection(other.peer_addresses),
+        own_addresses=one.own_addresses.intersection(other.own_addresses),
+        protocols=one.protocols & other.protocols,
+        ports=one.ports.intersection(other.ports),
+        source_ports=one.source_ports.intersection(other.source_ports),
+    )
+
+
+def _unless_empty(region: Region) -> Iterator[Region]:
+    if not region.is_empty:
+        yield region
