@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -222,7 +223,9 @@ class _Watch:
 
     def close(self) -> None:
         self._closed = True
-        self._response.shutdown()
+        # A response that was read to its end has nothing left to shut down.
+        with suppress(ValueError, OSError):
+            self._response.shutdown()
 
 
 def _event(request: str, line: bytes) -> WatchEvent:

@@ -62,12 +62,17 @@ def resources_of(api: CalicoApi, *, workloads: bool = False) -> tuple[Resource, 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Something happened to one object; what it is now, the World says."""
+    """
+    Something happened to one object. `value` is what it is now (None: deleted, or unreadable), `listed` that it came
+    with a list, so that when it happened is not known.
+    """
 
     resource: Resource
     namespace: str
     name: str
+    value: object | None
     deleted: bool = False
+    listed: bool = False
 
 
 @dataclass(slots=True)
@@ -84,8 +89,17 @@ class Mirror:
     sees it.
     """
 
-    def __init__(self, settings: Settings, api: CalicoApi, parse: Parse) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        api: CalicoApi,
+        parse: Parse,
+        *,
+        keeps: Callable[[Resource, str, str], bool] = lambda resource, namespace, name: False,
+    ) -> None:
         self._parse = parse
+        self._keeps = keeps
+        self._kept: dict[tuple[Resource, str], dict[str, Manifest]] = {}
         self._lock = threading.RLock()
         self._maps: dict[str, dict[Any, Any]] = {name: {} for name in _MAPS}
         self._entries: dict[Resource, dict[tuple[str, str], _Entry]] = {}
@@ -114,7 +128,7 @@ class Mirror:
     def replace(self, resource: Resource, listing: Listing) -> None:
         with self._lock:
             known = set(self._entries.get(resource, ()))
-            seen = [self._take(resource, manifest) for manifest in listing.items]
+            seen = [self._take(resource, manifest, listed=True) for manifest in listing.items]
             present = {(namespace_of(manifest), name_of(manifest)) for manifest in listing.items}
             version = _ordinal(listing.resource_version)
             seen += [self._drop(resource, *place, version) for place in known - present]
@@ -129,12 +143,17 @@ class Mirror:
                 seen = self._take(resource, manifest)
         self._tell([seen])
 
+    def manifests(self, resource: Resource, namespace: str) -> dict[str, Manifest]:
+        """The objects that are kept as they are stored, by name; nobody changes what is in them."""
+        with self._lock:
+            return dict(self._kept.get((resource, namespace), ()))
+
     def note(self, resource: Resource, manifest: Manifest) -> None:
         """What a write of our own was answered with: known from now on, before the watch brings it."""
         with self._lock:
             self._take(resource, manifest)
 
-    def _take(self, resource: Resource, manifest: Manifest) -> Seen | None:
+    def _take(self, resource: Resource, manifest: Manifest, *, listed: bool = False) -> Seen | None:
         place = (namespace_of(manifest), name_of(manifest))
         entries = self._entries.setdefault(resource, {})
         entry = entries.get(place)
@@ -149,7 +168,12 @@ class Mirror:
         if where is not None:
             self._put(where, value)
         entries[place] = _Entry(version, where)
-        return Seen(resource, *place)
+        if self._keeps(resource, *place):
+            api_version, kind = KINDS[resource]
+            metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
+            kept = {**manifest, "apiVersion": api_version, "kind": kind, "metadata": metadata}
+            self._kept.setdefault((resource, place[0]), {})[place[1]] = kept
+        return Seen(resource, *place, value, listed=listed)
 
     def _drop(self, resource: Resource, namespace: str, name: str, version: int) -> Seen | None:
         entries = self._entries.get(resource, {})
@@ -158,10 +182,14 @@ class Mirror:
         if entry is None or 0 < version < entry.version:
             return None
         del entries[namespace, name]
+        if kept := self._kept.get((resource, namespace)):
+            kept.pop(name, None)
+            if not kept:
+                del self._kept[resource, namespace]
         self.unreadable.pop((resource, namespace, name), None)
         if entry.place is not None:
             self._put(entry.place, None)
-        return Seen(resource, namespace, name, deleted=True)
+        return Seen(resource, namespace, name, None, deleted=True)
 
     def _put(self, place: tuple[str, Any], value: object | None) -> None:
         section, key = place
@@ -203,9 +231,10 @@ class Observer:
         *,
         parse: Parse,
         resources: Iterable[Resource] = (),
+        keeps: Callable[[Resource, str, str], bool] = lambda resource, namespace, name: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.mirror = Mirror(settings, api, parse)
+        self.mirror = Mirror(settings, api, parse, keeps=keeps)
         self._clock = clock
         self._reflectors = [
             Reflector(cluster, resource, self.mirror, clock=clock) for resource in resources or resources_of(api)
