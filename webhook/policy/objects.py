@@ -158,12 +158,14 @@ class NetworkSet:
 
 @dataclass(frozen=True, slots=True)
 class HostEndpoint:
-    """A HostEndpoint; `addresses` are spec.expectedIPs as written."""
+    """A HostEndpoint; `addresses` are spec.expectedIPs as written; `profiles` such as kns.x lend it their labels."""
 
     meta: Meta
     ref: Ref
     addresses: tuple[str, ...] = ()
     defects: tuple[Defect, ...] = ()
+    named_ports: tuple[NamedPort, ...] = ()
+    profiles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
