@@ -178,7 +178,7 @@ class _Search:
             if not self._demanded(demands, choices, labels):
                 continue
             values = {key: label.value for key, label in labels.items() if label.value is not None}
-            unmet = [(node, sign) for node, sign in choices if node.matches(values) is not sign]
+            unmet = [choice for choice in choices if choice[0].matches(values) is not choice[1]]
             if not unmet:
                 return values
             branches.extend(self._alternatives(unmet, choices, labels))
@@ -190,9 +190,11 @@ class _Search:
         pending = [(selector, 1)]
         while pending:
             node, depth = pending.pop()
-            pending.extend((child, depth + 1) for child in children(node))
-            count += 1
-            total += depth  # each node is compiled once in every choice around it
+            if not isinstance(node, Not):
+                count += 1
+                total += depth  # it is compiled once in every choice around it
+                depth += 1
+            pending.extend((child, depth) for child in children(node))
         self.budget.spend(total // 64)
         return 1 + count // 64
 
