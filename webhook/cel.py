@@ -10,7 +10,6 @@ from webhook.policy.settings import Identities
 # Deleting in a terminating namespace is this controller's work; the second name is its identity on a cluster whose
 # controller manager runs without --use-service-account-credentials.
 NAMESPACE_CONTROLLERS = ("system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller")
-GARBAGE_COLLECTORS = ("system:kube-controller-manager", "system:serviceaccount:kube-system:generic-garbage-collector")
 
 # Both places of Calico's parts: the manifest install uses kube-system, the operator calico-system; the aggregated
 # API server had a namespace of its own until operator 1.39.
@@ -40,18 +39,7 @@ CALICO_TIERS = (
 )
 OPERATOR_TIERS = ("allow-tigera", "calico-system")
 
-# Who writes the annotations from which Felix takes a pod's address: CNI plugins by these accounts, kubelets by group.
-NETWORK_PLUGINS = (
-    "eks:vpc-resource-controller",
-    "system:serviceaccount:calico-system:calico-cni-plugin",
-    "system:serviceaccount:calico-system:calico-node",
-    "system:serviceaccount:kube-system:aws-node",
-    "system:serviceaccount:kube-system:calico-cni-plugin",
-    "system:serviceaccount:kube-system:calico-node",
-    "system:serviceaccount:kube-system:canal",
-    "system:serviceaccount:kube-system:vpc-resource-controller",
-)
-KUBELETS = "system:nodes"
+# From these Felix takes the address of a pod that has none in its status.
 ADDRESS_ANNOTATIONS = ("cni.projectcalico.org/podIP", "cni.projectcalico.org/podIPs", "vpc.amazonaws.com/pod-ips")
 
 # A field that a request lacks is absent in CEL, not empty, and touching it is an error: a refusal under Fail, an

@@ -8,9 +8,12 @@ from enum import Enum
 from typing import Any
 
 from webhook import cel
+from webhook.policy.baseline import DEFAULT_DENY, DNS_ALLOW, FLOOR
+from webhook.policy.identities import GARBAGE_COLLECTORS, NETWORK_PLUGINS, NODE_GROUP, NODE_PREFIX
 
 # Both spellings: Calico before 3.32 stores a policy of the default tier as `default.<name>`.
-_BASELINE_NAMES = ("default-deny", "dns-allow", "isolation-floor")
+BASELINE_NAMES = tuple(spelling for name in (DEFAULT_DENY, DNS_ALLOW, FLOOR) for spelling in (name, f"default.{name}"))
+CALICO_GROUPS = ("crd.projectcalico.org", "projectcalico.org")
 
 
 class Path(Enum):
@@ -146,25 +149,24 @@ def changes_spec_finalizers() -> str:
 
 def _policy_conditions() -> list[tuple[str, str]]:
     return [
-        ("deletes-the-baseline", cel.any_of("request.operation != 'DELETE'", is_baseline_or_tier())),
+        # Every other deletion only takes away what a policy says, and each is judged as if it stood alone: so it
+        # passes without us, and a release is uninstalled while all our pods are dead.
+        (
+            "deletes-the-baseline",
+            cel.any_of("request.operation != 'DELETE'", "request.resource.resource == 'tiers'", is_baseline()),
+        ),
         ("not-the-namespace-controller", f"!({is_left_to_namespace_controller()})"),
         ("not-the-garbage-collector", f"!({_only_drops_finalizers()})"),
         ("not-calico-starting", f"!({_is_calico_starting()})"),
     ]
 
 
-def is_baseline_or_tier() -> str:
-    """
-    Whether the object is one whose deletion we judge.
-
-    Every other deletion only takes away what a policy says, and each is judged as if it stood alone: so it passes
-    without us, and a namespace or a Helm release goes away while all our pods are dead.
-    """
+def is_baseline() -> str:
+    """Whether the object has a name of the baseline."""
     name = f"{cel.THE_OBJECT}.metadata.name"
     own = f"{cel.NAMESPACE} + '-ns-allow'"
     return cel.any_of(
-        "request.resource.resource == 'tiers'",
-        f"{name} in {cel.listed(spelling for n in _BASELINE_NAMES for spelling in (n, f'default.{n}'))}",
+        f"{name} in {cel.listed(BASELINE_NAMES)}",
         # The article's own `test-ns-allow` in development ends like that too, so a suffix would be wrong.
         f"{name} == {own}",
         f"{name} == 'default.' + {own}",
@@ -172,14 +174,14 @@ def is_baseline_or_tier() -> str:
 
 
 def is_left_to_namespace_controller() -> str:
-    """Deletes by the namespace controller: a native policy sees whether the namespace is terminating, we need not."""
-    return cel.all_of("request.operation == 'DELETE'", cel.is_user(cel.NAMESPACE_CONTROLLERS))
+    """Its deletes in namespaces: a native policy sees whether the namespace is terminating, and we are not asked."""
+    return cel.all_of("request.operation == 'DELETE'", "has(request.namespace)", cel.is_user(cel.NAMESPACE_CONTROLLERS))
 
 
 def _only_drops_finalizers() -> str:
     # After a foreground deletion, which was judged, the collector takes its finalizer away by an update.
     return cel.all_of(
-        cel.is_user(cel.GARBAGE_COLLECTORS),
+        cel.is_user(GARBAGE_COLLECTORS),
         "request.operation == 'UPDATE'",
         "object.?spec == oldObject.?spec",
         f"!({cel.differs('labels', '{}')})",
@@ -225,4 +227,5 @@ def claims_address() -> str:
 
 
 def is_network_plugin() -> str:
-    return cel.any_of(cel.is_user(cel.NETWORK_PLUGINS), f"{cel.literal(cel.KUBELETS)} in {cel.GROUPS}")
+    kubelet = f"{cel.USER}.startsWith({cel.literal(NODE_PREFIX)}) && {cel.literal(NODE_GROUP)} in {cel.GROUPS}"
+    return cel.any_of(cel.is_user(NETWORK_PLUGINS), kubelet)

@@ -65,15 +65,15 @@ def exempt_namespaces(settings: Settings, reached: Reached) -> frozenset[str]:
 
 def mutating_configuration(settings: Settings, reached: Reached) -> Manifest:
     """The MutatingWebhookConfiguration: one webhook, failing open, since the validating side sees the final object."""
-    entry = _entry(MUTATE_NAMESPACE, settings, reached)
+    mutating = entry(MUTATE_NAMESPACE, settings, reached)
     # Asked again when a later webhook changed the object, which may have taken the label away.
-    entry["reinvocationPolicy"] = "IfNeeded"
-    return _configuration("MutatingWebhookConfiguration", [entry])
+    mutating["reinvocationPolicy"] = "IfNeeded"
+    return _configuration("MutatingWebhookConfiguration", [mutating])
 
 
 def validating_configuration(settings: Settings, reached: Reached) -> Manifest:
     """The ValidatingWebhookConfiguration: one webhook for each blast radius, all failing closed."""
-    return _configuration("ValidatingWebhookConfiguration", [_entry(w, settings, reached) for w in VALIDATING])
+    return _configuration("ValidatingWebhookConfiguration", [entry(w, settings, reached) for w in VALIDATING])
 
 
 def _configuration(kind: str, webhooks: list[Manifest]) -> Manifest:
@@ -89,7 +89,7 @@ def _configuration(kind: str, webhooks: list[Manifest]) -> Manifest:
     }
 
 
-def _entry(webhook: Webhook, settings: Settings, reached: Reached) -> Manifest:
+def entry(webhook: Webhook, settings: Settings, reached: Reached) -> Manifest:
     return {
         "name": webhook.name,
         "clientConfig": client_config(webhook.path, reached),
@@ -118,36 +118,3 @@ def client_config(path: Path, reached: Reached) -> Manifest:
     if reached.ca:
         config["caBundle"] = base64.b64encode(reached.ca.encode()).decode()
     return config
-
-
-def is_intact(live: Manifest, wanted: Manifest) -> bool:
-    """
-    Whether a stored configuration says what the generated one says.
-
-    Only what others rightly write is not compared: a caBundle that we did not generate, AKS's own selector (fighting
-    over it would only make two controllers busy), and labels and annotations beside ours.
-    """
-    metadata = live.get("metadata") or {}
-    for field in ("labels", "annotations"):
-        if not wanted["metadata"][field].items() <= (metadata.get(field) or {}).items():
-            return False
-    entries = live.get("webhooks") or []
-    return len(entries) == len(wanted["webhooks"]) and all(
-        _comparable(entry, pattern) == pattern for entry, pattern in zip(entries, wanted["webhooks"], strict=True)
-    )
-
-
-def _comparable(entry: Manifest, wanted: Manifest) -> Manifest:
-    config = dict(entry.get("clientConfig") or {})
-    if "caBundle" not in wanted["clientConfig"]:
-        config.pop("caBundle", None)
-    selector = entry.get("namespaceSelector") or {}
-    expressions = selector.get("matchExpressions") or []
-    if set(selector) == {"matchExpressions"} and all(_is_enforcers(e) for e in expressions):
-        selector = {}
-    return {**entry, "clientConfig": config, "namespaceSelector": selector}
-
-
-def _is_enforcers(expression: Manifest) -> bool:
-    value = ENFORCER_KEYS.get(expression.get("key", ""))
-    return expression.get("operator") == "NotIn" and expression.get("values") == [value]
