@@ -37,6 +37,11 @@ def test_what_is_left_out_is_counted_in_the_last_line(tmp_path: Path) -> None:
     assert "1 passed, 2 deselected" in lines[-2]
 
 
+def test_what_another_option_leaves_out_is_not_counted(tmp_path: Path) -> None:
+    answer = run(tmp_path, "--without-apiserver", "-k", "marked or without")
+    assert answer.stdout.splitlines()[-1] == "NOT TRIED ON A REAL API SERVER: 1 tests left out"
+
+
 @pytest.mark.parametrize("selection", ["test_marked", "test_through_a_fixture"])
 def test_without_the_option_nothing_is_left_out(tmp_path: Path, selection: str) -> None:
     answer = run(tmp_path, "--collect-only", "-k", selection)

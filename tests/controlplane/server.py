@@ -222,7 +222,8 @@ def _start_once(programs: Binaries, folder: Path, run: Processes) -> ControlPlan
 
 def _is_ready(control_plane: ControlPlane) -> bool:
     try:
-        return control_plane.request("GET", "/readyz")[0] == 200
+        # Short, because whoever took the port before us may never answer.
+        return control_plane.request("GET", "/readyz", timeout=2.0)[0] == 200
     except OSError:
         return False
 
