@@ -39,7 +39,7 @@ class Patience:
     # kube-apiserver keeps idle connections for 90 seconds. Whoever closes first must not be us: a review that is sent
     # into a closing connection is lost, and a POST is not repeated.
     idle: float = 120.0
-    leaving: float = 2.0
+    leaving: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,9 +176,14 @@ def start_in_thread(app: "WSGIApplication", options: ServeOptions) -> Running:
     Raises:
         OSError: the certificate cannot be served with, or the port is taken.
     """
-    listeners = [Listener(_listen(options.host, options.port), ServerContext(options.tls, _warn))]
+    context = ServerContext(options.tls, _warn)
+    listeners = [Listener(_listen(options.host, options.port), context)]
     if options.health_port is not None:
-        listeners.append(Listener(_listen(options.host, options.health_port), None))
+        try:
+            listeners.append(Listener(_listen(options.host, options.health_port), None))
+        except OSError:
+            listeners[0].sock.close()
+            raise
     ports = [listener.sock.getsockname()[1] for listener in listeners]
     loop = EventLoop(listeners, app, options.limits, _warn)
     thread = threading.Thread(target=loop.run, name="webhook", daemon=True)
