@@ -1,0 +1,72 @@
+"""Evaluate: every finding about a subject or the whole world, and what a change adds to them; never an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from webhook.policy.change import Change
+from webhook.policy.environment import mode_of, strictest_mode
+from webhook.policy.finding import Finding
+from webhook.policy.objects import Namespace, Policy, Ref
+from webhook.policy.rule import GuardRule
+from webhook.policy.rules import RULES
+from webhook.policy.settings import Mode
+from webhook.policy.world import World
+
+_TABLES: dict[type, tuple[GuardRule, ...]] = {}
+
+
+def rules_for(subject: object) -> tuple[GuardRule, ...]:
+    """List the rules that look at such a subject, in the order of the table."""
+    kind = type(subject)
+    if kind not in _TABLES:
+        _TABLES[kind] = tuple(rule for rule in RULES if kind in rule.subjects)
+    if isinstance(subject, Policy) and subject.staged:
+        return tuple(rule for rule in _TABLES[kind] if rule.staged)
+    return _TABLES[kind]
+
+
+def findings(subject: object, world: World) -> tuple[Finding, ...]:
+    """List the findings about one subject (an object, a Change, or the World as a whole), sorted, none twice."""
+    found = {finding for rule in rules_for(subject) for finding in rule.findings(subject, world)}
+    return tuple(sorted(found))
+
+
+def evaluate(world: World) -> tuple[Finding, ...]:
+    """List the findings about everything in the world, sorted."""
+    return tuple(sorted({finding for subject in subjects(world) for finding in findings(subject, world)}))
+
+
+def subjects(world: World) -> Iterator[Any]:
+    yield world
+    yield from world.namespaces.values()
+    yield from world.policies.values()
+    yield from world.tiers.values()
+    yield from world.network_sets.values()
+    yield from world.host_endpoints.values()
+
+
+def added(before: Iterable[Finding], after: Iterable[Finding]) -> tuple[Finding, ...]:
+    """List the findings after that none before excuses: the ratchet, by Finding.key."""
+    known = {finding.key for finding in before}
+    return tuple(finding for finding in after if finding.key not in known)
+
+
+def mode_for(ref: Ref, world: World, *others: Namespace | None) -> Mode:
+    """
+    Say what happens to a finding about an object: the mode of its namespace's environment.
+
+    What belongs to no namespace touches every environment, and the strictest decides. So it does among the states of
+    a namespace that is changed (`others`): nobody leaves an enforced environment by moving to an audited one.
+    """
+    settings = world.settings
+    if not ref.namespace and ref.kind != "Namespace":
+        return strictest_mode(settings)
+    name = ref.namespace or ref.name
+    states = [namespace for namespace in (*others, world.namespaces.get(name)) if namespace is not None]
+    modes = {mode_of(state.meta.labels.get(settings.environment_label), settings) for state in states}
+    return next((mode for mode in (Mode.ENFORCE, Mode.WARN, Mode.AUDIT) if mode in modes), settings.unassigned_mode)
+
+
+__all__ = ["Change", "added", "evaluate", "findings", "mode_for", "rules_for", "subjects"]
