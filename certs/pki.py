@@ -114,6 +114,11 @@ def bundle(certificates: Iterable[bytes], *, now: datetime) -> bytes:
     return b"".join(dict.fromkeys(cert.public_bytes(Encoding.PEM) for cert in alive))
 
 
+def split(pem: bytes) -> list[bytes]:
+    """The certificates of a bundle, one PEM each."""
+    return [certificate.public_bytes(Encoding.PEM) for certificate in load_all(pem)]
+
+
 def serving_faults(issued: Issued, authority: bytes, names: Sequence[str], *, now: datetime) -> tuple[str, ...]:
     """Why a serving certificate cannot go on being used for these names under the first authority of a bundle."""
     try:
