@@ -61,7 +61,7 @@ class Controller:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         queue: WorkQueue | None = None,
     ) -> None:
-        self.queue = queue or WorkQueue(clock=clock)
+        self.queue = WorkQueue(clock=clock) if queue is None else queue
         self._cluster, self._mirror, self._events, self._metrics = cluster, mirror, events, metrics
         self._leads, self._clock, self._now = leads, clock, now
         self._api = mirror.world().api
