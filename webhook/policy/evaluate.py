@@ -8,13 +8,14 @@ from typing import Any
 from webhook.policy.change import Change
 from webhook.policy.environment import mode_of, strictest_mode
 from webhook.policy.finding import Finding
-from webhook.policy.objects import Namespace, Policy, Ref
+from webhook.policy.objects import Namespace, Policy
 from webhook.policy.rule import GuardRule
 from webhook.policy.rules import RULES
 from webhook.policy.settings import Mode
 from webhook.policy.world import World
 
 _TABLES: dict[type, tuple[GuardRule, ...]] = {}
+_EVERYWHERE = frozenset(rule.id for rule in RULES if rule.everywhere)
 
 
 def rules_for(subject: object) -> tuple[GuardRule, ...]:
@@ -53,19 +54,18 @@ def added(before: Iterable[Finding], after: Iterable[Finding]) -> tuple[Finding,
     return tuple(finding for finding in after if finding.key not in known)
 
 
-def mode_for(ref: Ref, world: World, *others: Namespace | None) -> Mode:
+def mode_for(finding: Finding, world: World, *states: Namespace | None) -> Mode:
     """
-    Say what happens to a finding about an object: the mode of its namespace's environment.
+    Say what happens to a finding: the mode of its namespace's environment.
 
-    What belongs to no namespace touches every environment, and the strictest decides. So it does among the states of
-    a namespace that is changed (`others`): nobody leaves an enforced environment by moving to an audited one.
+    What belongs to no namespace, or does harm beyond its own, touches every environment, and the strictest decides. So
+    it does among the `states` of a namespace that is changed: nobody leaves an enforced environment for an audited one.
     """
-    settings = world.settings
-    if not ref.namespace and ref.kind != "Namespace":
+    settings, ref = world.settings, finding.ref
+    if finding.rule in _EVERYWHERE or (not ref.namespace and ref.kind != "Namespace"):
         return strictest_mode(settings)
-    name = ref.namespace or ref.name
-    states = [namespace for namespace in (*others, world.namespaces.get(name)) if namespace is not None]
-    modes = {mode_of(state.meta.labels.get(settings.environment_label), settings) for state in states}
+    known = [state for state in (*states, world.namespaces.get(ref.namespace or ref.name)) if state is not None]
+    modes = {mode_of(state.meta.labels.get(settings.environment_label), settings) for state in known}
     return next((mode for mode in (Mode.ENFORCE, Mode.WARN, Mode.AUDIT) if mode in modes), settings.unassigned_mode)
 
 

@@ -40,6 +40,7 @@ class GuardRule:
 
     `staged` says that it judges staged policies like others (Felix reads them too); the rest judge them only as what
     they would be when promoted. `repaired` says that the controller sees to it: nothing new is refused for it.
+    `everywhere` says that what it finds does harm beyond its own namespace.
     """
 
     id: str
@@ -49,6 +50,7 @@ class GuardRule:
     documentation: Documentation
     staged: bool = False
     repaired: bool = False
+    everywhere: bool = False
 
     def findings(self, subject: object, world: World) -> Iterator[Finding]:
         for complaint in self.check(subject, world):
@@ -71,7 +73,11 @@ class GuardRule:
 
 
 def rule(
-    *subjects: Any, severity: Severity = Severity.DENY, staged: bool = False, repaired: bool = False
+    *subjects: Any,
+    severity: Severity = Severity.DENY,
+    staged: bool = False,
+    repaired: bool = False,
+    everywhere: bool = False,
 ) -> Callable[[_F], GuardRule]:
     """
     Make a rule of a function `(subject, world)` that yields complaints; its id is the function's name.
@@ -91,6 +97,7 @@ def rule(
             documentation=documentation(function),
             staged=staged,
             repaired=repaired,
+            everywhere=everywhere,
         )
 
     return decorate

@@ -67,8 +67,10 @@ def _deleted(change: Change, policy: Policy, world: World) -> Iterator[Complaint
         return  # sameEnvironment: none asks for no such policy
     if _is_migrated(change, policy, world):
         return
-    where = f"isolates {policy.namespace}" if policy.namespace else "isolates namespaces that have no baseline yet"
-    yield Complaint(f"{where} and may not be deleted", fix="leave it; it goes with its namespace")
+    if not policy.namespace:
+        yield Complaint("isolates namespaces that have no baseline yet and may not be deleted", fix="leave it")
+        return
+    yield Complaint(f"isolates {policy.namespace} and may not be deleted", fix="leave it; it goes with its namespace")
 
 
 def _is_migrated(change: Change, policy: Policy, world: World) -> bool:

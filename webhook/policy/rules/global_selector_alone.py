@@ -11,7 +11,7 @@ from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, Severity.DENY, staged=True)
+@rule(Policy, Severity.DENY, staged=True, everywhere=True)
 def global_selector_alone(subject: Policy, world: World) -> Iterator[Complaint]:
     """
     `global()` stands alone in the namespaceSelector of a rule.

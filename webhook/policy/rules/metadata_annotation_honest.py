@@ -11,7 +11,7 @@ from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, NetworkSet, HostEndpoint, Severity.DENY, staged=True)
+@rule(Policy, NetworkSet, HostEndpoint, Severity.DENY, staged=True, everywhere=True)
 def metadata_annotation_honest(subject: Policy | NetworkSet | HostEndpoint, world: World) -> Iterator[Complaint]:
     """
     The annotation projectcalico.org/metadata of a v1 object tells of that object.

@@ -11,7 +11,7 @@ from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, NetworkSet, HostEndpoint, Severity.DENY, staged=True)
+@rule(Policy, NetworkSet, HostEndpoint, Severity.DENY, staged=True, everywhere=True)
 def nets_are_cidrs(subject: Policy | NetworkSet | HostEndpoint, world: World) -> Iterator[Complaint]:
     """
     Every net and address is written so that Calico reads it as it stands.

@@ -11,7 +11,7 @@ from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, Severity.DENY, staged=True)
+@rule(Policy, Severity.DENY, staged=True, everywhere=True)
 def ports_valid(subject: Policy, world: World) -> Iterator[Complaint]:
     """
     Ports and protocols are ones that Felix accepts.

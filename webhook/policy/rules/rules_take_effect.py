@@ -11,7 +11,7 @@ from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, Severity.DENY, staged=True)
+@rule(Policy, Severity.DENY, staged=True, everywhere=True)
 def rules_take_effect(subject: Policy, world: World) -> Iterator[Complaint]:
     """
     Every rule is one that Calico enforces as it is written.

@@ -11,7 +11,7 @@ from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, Severity.DENY, staged=True)
+@rule(Policy, Severity.DENY, staged=True, everywhere=True)
 def selector_literals_not_rewritten(subject: Policy, world: World) -> Iterator[Complaint]:
     """
     No quoted text in a selector holds `all()` or `global()`.

@@ -11,7 +11,7 @@ from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, Severity.DENY, staged=True)
+@rule(Policy, Severity.DENY, staged=True, everywhere=True)
 def selectors_not_blank(subject: Policy, world: World) -> Iterator[Complaint]:
     """
     No selector consists of spaces.

@@ -11,7 +11,7 @@ from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, Severity.DENY, staged=True)
+@rule(Policy, Severity.DENY, staged=True, everywhere=True)
 def selectors_parse(subject: Policy, world: World) -> Iterator[Complaint]:
     """
     Every selector can be parsed on its own.

@@ -11,7 +11,7 @@ from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, Severity.DENY, staged=True)
+@rule(Policy, Severity.DENY, staged=True, everywhere=True)
 def service_account_names_valid(subject: Policy, world: World) -> Iterator[Complaint]:
     """
     The service accounts in a rule are names that a ServiceAccount can have.
