@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webhook.policy import selectors as s
-from webhook.policy.label_values import is_label_key, is_label_value
+from webhook.policy.label_values import Budget, Wanted, is_label_key, is_label_value, shortest_value
 from webhook.policy.satisfy import (
     ABSENT,
     PRESENT,
@@ -72,6 +72,7 @@ NONE = [
     "a contains 'b' && !has(a)",
     "a contains '' && !has(a)",
     "a contains 'bc' && !a contains 'b'",
+    "a contains 'bc' && !a contains 'c'",
     "a starts with 'dev' && !a contains 'ev'",
     "a starts with 'b' && a ends with 'b' && !a contains 'bb' && a in {'b', 'bb'} && a != 'b'",
     "a starts with '' && !a ends with ''",
@@ -189,6 +190,25 @@ def trees(keys: list[str], most: int) -> st.SearchStrategy[s.Selector]:
         return st.builds(s.Not, children) | st.builds(s.And, some) | st.builds(s.Or, some)
 
     return st.recursive(leaves, grown, max_leaves=most)
+
+
+FEW = st.frozensets(LITERALS, max_size=2)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.builds(Wanted, FEW, FEW, FEW, FEW, FEW, FEW), st.frozensets(st.sampled_from(SMALL), max_size=4), st.booleans()
+)
+def test_the_shortest_value_is_as_short_as_trying_all_values_finds(
+    wanted: Wanted, taken: frozenset[str], kubernetes_values: bool
+) -> None:
+    found = shortest_value(wanted, taken, Budget(100_000), kubernetes_values=kubernetes_values)
+    small = [v for v in SMALL if wanted.accepts(v) and v not in taken and (is_label_value(v) or not kubernetes_values)]
+    if small:
+        assert found is not None
+        assert len(found) == min(map(len, small))
+    else:
+        assert found is None or len(found) > max(map(len, SMALL))
 
 
 @settings(deadline=None, max_examples=300)

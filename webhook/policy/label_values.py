@@ -72,39 +72,45 @@ def find_value(wanted: Wanted, taken: frozenset[str], budget: Budget, *, kuberne
     Raises:
         TooMuchWorkError: when that is not known within the budget.
     """
+    for value in _guesses(wanted):
+        budget.spend()
+        if _is_found(value, wanted, taken, kubernetes_values=kubernetes_values):
+            return value
+    return shortest_value(wanted, taken, budget, kubernetes_values=kubernetes_values)
 
-    def is_found(value: str) -> bool:
-        return value not in taken and wanted.accepts(value) and (not kubernetes_values or is_label_value(value))
 
-    start, end = max(wanted.starts, key=len, default=""), max(wanted.ends, key=len, default="")
+def shortest_value(wanted: Wanted, taken: frozenset[str], budget: Budget, *, kubernetes_values: bool) -> str | None:
+    """Find the shortest such value; as find_value, without guessing first."""
+    start, parts, end = _pieces(wanted)
     if not all(map(start.startswith, wanted.starts)) or not all(map(end.endswith, wanted.ends)):
         return None
-    parts = _needed(wanted.contains, start, end)
     if kubernetes_values and not all(_INSIDE.issuperset(part) for part in (start, end, *parts)):
         return None
-    for value in _guesses(start, parts, end):
-        budget.spend()
-        if is_found(value):
-            return value
     taken = frozenset(value for value in taken if wanted.accepts(value))
     budget.spend(len(taken) // 8)
-    found = _Automaton(wanted, start, end, parts, taken, kubernetes_values=kubernetes_values).shortest(budget)
-    if found is not None and not is_found(found):
+    found = _Automaton(wanted, taken, kubernetes_values=kubernetes_values).shortest(budget)
+    if found is not None and not _is_found(found, wanted, taken, kubernetes_values=kubernetes_values):
         raise AssertionError(f"the automaton found what is not wanted: {found!r}")
     return found
 
 
-def _needed(contains: frozenset[str], start: str, end: str) -> tuple[str, ...]:
-    """Leave out what comes for free with the start, the end or a longer part."""
+def _is_found(value: str, wanted: Wanted, taken: frozenset[str], *, kubernetes_values: bool) -> bool:
+    return value not in taken and wanted.accepts(value) and (not kubernetes_values or is_label_value(value))
+
+
+def _pieces(wanted: Wanted) -> tuple[str, tuple[str, ...], str]:
+    """Return the longest start, the parts that do not come for free with other pieces, and the longest end."""
+    start, end = max(wanted.starts, key=len, default=""), max(wanted.ends, key=len, default="")
     needed: list[str] = []
-    for part in sorted(contains, key=lambda part: (-len(part), part)):
+    for part in sorted(wanted.contains, key=lambda part: (-len(part), part)):
         if not any(part in other for other in (start, end, *needed)):
             needed.append(part)
-    return tuple(needed)
+    return start, tuple(needed), end
 
 
-def _guesses(start: str, parts: tuple[str, ...], end: str) -> Iterator[str]:
+def _guesses(wanted: Wanted) -> Iterator[str]:
     """Try what a person would: it is right nearly always, and reads better than the shortest value."""
+    start, parts, end = _pieces(wanted)
     if not (start or parts or end):
         yield from ("other", "another", "other-1")
     pieces = [piece for piece in (start, *parts, end) if piece]
@@ -137,16 +143,8 @@ class _Automaton:
     shortest value. Characters in no literal are all alike: one stands for them all.
     """
 
-    def __init__(
-        self,
-        wanted: Wanted,
-        start: str,
-        end: str,
-        parts: tuple[str, ...],
-        taken: frozenset[str],
-        *,
-        kubernetes_values: bool,
-    ) -> None:
+    def __init__(self, wanted: Wanted, taken: frozenset[str], *, kubernetes_values: bool) -> None:
+        start, parts, end = _pieces(wanted)
         self.kubernetes_values = kubernetes_values
         self.start, self.end = start, end
         self.all_parts = (1 << len(parts)) - 1

@@ -87,8 +87,7 @@ def parse_protocol(value: object, *, exact_case: bool = False) -> int:
     expected = f"a protocol from 1 to 255 or one of {', '.join(PROTOCOLS)}"
     if isinstance(value, int) and not isinstance(value, bool):
         number: int | None = value
-    elif not isinstance(value, str) or not value.isascii():
-        # Non-ASCII letters are out: some of them have ASCII letters as their lower case.
+    elif not isinstance(value, str):
         number = None
     elif _DIGITS.fullmatch(value):
         number = _number(value)
