@@ -95,7 +95,7 @@ def read_kubeconfig(path: str | None, context: str | None) -> Endpoint:
         ca=_text(configuration.ssl_ca_cert),
         certificate=_text(configuration.cert_file),
         key=_text(configuration.key_file),
-        bearer=(token or scheme) if scheme.lower() != "basic" else None,
+        bearer=(token or scheme or None) if scheme.lower() != "basic" else None,
         basic=token if scheme.lower() == "basic" else None,
         verify=configuration.verify_ssl,
         server_name=configuration.tls_server_name,
