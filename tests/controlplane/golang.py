@@ -15,6 +15,7 @@ from tests.controlplane import cache, versions
 from tests.controlplane.progress import run, say
 
 HERE = Path(__file__).resolve().parent
+_SCRATCH = "isolation-baseline.test/controlplane"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +65,46 @@ def build(module: Module, package: str, target: Path, *, stamps: Mapping[str, st
 
 
 def kubernetes_module(version: str, folder: Path) -> Module:
+    """The scratch module that builds a Kubernetes release: the committed one, or one written into `folder`."""
+    if version == versions.DEFAULT_KUBERNETES:
+        return Module.read(HERE / "gomod/kube")
+    say(f"Kubernetes {version} is not the default: writing a go.mod for it")
+    return write_kubernetes(version, folder)
+
+
+def write_kubernetes(version: str, folder: Path) -> Module:
     """
-    The scratch module that builds a Kubernetes release: the committed one for the default version, else a new one.
+    Write go.mod and go.sum for a Kubernetes release.
 
     Kubernetes is released as one module whose own go.mod points to folders beside it; outside its repository each of
     those has to be replaced by the module released under the same number.
     """
-    committed = HERE / "gomod" / "kube"
-    if version == versions.DEFAULT_KUBERNETES:
-        return Module.read(committed)
-    say(f"Kubernetes {version} is not the default: writing a go.mod for it")
-    go = shutil.which("go") or toolchain("1.0")
-    env = _environment(Path(go)) | {"GOFLAGS": "-mod=mod"}
-    shutil.copy(committed / "tools.go", folder)
-    (folder / "go.mod").write_text("module isolation-baseline.test/controlplane/kube\n")
-    command = [go, "mod", "download", "-json", f"k8s.io/kubernetes@v{version}"]
-    found = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    go = Path(shutil.which("go") or toolchain("1.0"))
+    (folder / "go.mod").write_text(f"module {_SCRATCH}/kube\n")
+    command = [str(go), "mod", "download", "-json", f"k8s.io/kubernetes@v{version}"]
+    found = subprocess.run(command, cwd=folder, env=_environment(go), stdout=subprocess.PIPE, text=True, check=True)
     released = Path(json.loads(found.stdout)["GoMod"]).read_text()
     minimum = re.search(r"^go (\S+)$", released, re.MULTILINE)
     assert minimum, f"the go.mod of Kubernetes {version} names no go version"
-    (folder / "go.mod").write_text(go_mod(version, minimum[1], staged(released)))
-    run([toolchain(minimum[1]), "mod", "tidy", "-e"], "resolving modules", cwd=folder, env=env)
+    programs = ("k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes/cmd/kube-controller-manager")
+    return _write(folder, go_mod(version, minimum[1], staged(released)), minimum[1], programs)
+
+
+def write_etcd(version: str, folder: Path) -> Module:
+    """Write go.mod and go.sum for an etcd release, whose main package is the root of its server module."""
+    module = "go.etcd.io/etcd/server/v3"
+    go = versions.GO_WHEEL  # tidy lowers nothing and raises what etcd asks for
+    return _write(folder, f"module {_SCRATCH}/etcd\n\ngo 1.21\n\nrequire {module} v{version}\n", go, (module,))
+
+
+def _write(folder: Path, text: str, minimum: str, programs: tuple[str, ...]) -> Module:
+    (folder / "go.mod").write_text(text)
+    (folder / "go.sum").unlink(missing_ok=True)
+    imports = "".join(f'\t_ "{program}"\n' for program in programs)
+    (folder / "tools.go").write_text(f"//go:build tools\n\npackage tools\n\nimport (\n{imports})\n")
+    go = toolchain(minimum)
+    # -e: the modules' own tests import packages that are not released, and we do not run them.
+    run([str(go), "mod", "tidy", "-e"], "resolving modules", cwd=folder, env=_environment(go) | {"GOFLAGS": "-mod=mod"})
     return Module.read(folder)
 
 
@@ -100,10 +120,7 @@ def staged(go_mod: str) -> list[str]:
 def go_mod(version: str, go: str, modules: list[str]) -> str:
     library = f"v0.{version.split('.', 1)[1]}"
     replaced = "".join(f"\t{name} => {name} {library}\n" for name in modules)
-    return (
-        f"module isolation-baseline.test/controlplane/kube\n\ngo {go}\n\n"
-        f"require k8s.io/kubernetes v{version}\n\nreplace (\n{replaced})\n"
-    )
+    return f"module {_SCRATCH}/kube\n\ngo {go}\n\nrequire k8s.io/kubernetes v{version}\n\nreplace (\n{replaced})\n"
 
 
 def _version(go: str) -> tuple[int, ...]:

@@ -182,6 +182,12 @@ def test_the_audit_log_names_the_user(control_plane: ControlPlane) -> None:
     assert (event["user"]["username"], event["responseStatus"]["code"]) == ("paula", 404)
 
 
+def test_an_aggregated_server_would_find_our_front_proxy(control_plane: ControlPlane) -> None:
+    path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
+    status, body = control_plane.request("GET", path)
+    assert (status, body["data"]["requestheader-allowed-names"]) == (200, '["front-proxy-client"]')
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
