@@ -27,7 +27,8 @@ from webhook.serving import Running, ServeOptions, TlsFiles, start_in_thread
 from webhook.wire import MAX_REVIEW_BYTES
 
 GOCLIENT = Path(__file__).parent / "goclient"
-HEAD = b"POST /judge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+# As kube-apiserver writes it.
+HEAD = b"POST /judge?timeout=3s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="session")
@@ -162,11 +163,11 @@ def test_a_stock_threaded_worker_is_stopped_by_such_clients(tls: TlsFiles, trust
             trust.wrap_socket(sock, server_hostname="localhost")
 
 
-def bursts(goclient: Path, port: int, files: store.Files, directory: Path) -> dict[str, int]:
+def bursts(goclient: Path, port: int, files: store.Files, directory: Path, *, timeout: str = "5s") -> dict[str, int]:
     """Two seconds of what an API server does under load: 25 calls at once, ten times a second."""
     (directory / "review").write_bytes(review())
     command: list[str | Path] = [goclient, "-url", f"https://localhost:{port}/judge", "-ca", files.authority]
-    command += ["-review", directory / "review", "-total", "500", "-burst", "25", "-rate", "250", "-timeout", "2s"]
+    command += ["-review", directory / "review", "-total", "500", "-burst", "25", "-rate", "250", "-timeout", timeout]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     counts: dict[str, int] = json.loads(done.stdout)
     return counts
@@ -187,7 +188,7 @@ def test_bursts_of_a_go_client_are_too_much_for_a_stock_threaded_worker(
 ) -> None:
     """Otherwise the test above would show nothing."""
     with started("stock", tls, "--threads", "2") as server:
-        counts = bursts(goclient, server.port, files, tmp_path)
+        counts = bursts(goclient, server.port, files, tmp_path, timeout="2s")
     assert counts["sent"] == 500
     assert counts["failed"] > 25, counts
 
@@ -223,6 +224,25 @@ def test_a_client_that_does_not_read_its_answer_is_given_up_and_keeps_nobody_wai
         eager.close()
         server.stop()
         assert len(_rest(lazy)) < 20_000_000
+
+
+def test_a_fault_of_the_application_costs_one_connection(
+    tls: TlsFiles, trust: ssl.SSLContext, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
+        if environ["PATH_INFO"] == "/broken":
+            raise RuntimeError("a fault of ours")
+        start_response("200 OK", [])
+        return [b"fine"]
+
+    server = start_in_thread(broken, ServeOptions("127.0.0.1", 0, tls))
+    with closing(secured(server.port, trust)) as first, closing(secured(server.port, trust)) as second:
+        first.sendall(b"GET /broken HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert _rest(first) == b""
+        second.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert said(second) == (200, b"fine")
+    server.stop()
+    assert "a fault of ours" in capfd.readouterr().err
 
 
 def _rest(sock: socket.socket) -> bytes:

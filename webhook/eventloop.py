@@ -171,6 +171,9 @@ class EventLoop:
         except http1.BadRequest as e:
             fields = [("Retry-After", "1")] if e.status.startswith("503") else []
             connection.send(http1.answer(e.status, fields, b"", keeps_alive=False), now, closes=True)
+        except Exception:  # noqa: BLE001  # the application answers its own faults; one of ours costs one connection
+            self._warn(traceback.format_exc())
+            connection.close()
         self._settle(connection, wanted)
 
     def _settle(self, connection: Connection, wanted: int) -> None:
@@ -191,11 +194,7 @@ class EventLoop:
         environ["wsgi.input"] = BytesIO(request.body)
         environ[http1.DRAINING] = self._stop_at is not None
         keeps_alive = head.keeps_alive and self._stop_at is None
-        try:
-            status, fields, body = self._respond(environ)
-        except Exception:  # noqa: BLE001  # the application answers its own faults; a fault of that must not end the loop
-            self._warn(traceback.format_exc())
-            status, fields, body = "500 Internal Server Error", [], b""
+        status, fields, body = self._respond(environ)
         fields.append(("Date", self._http_date(now)))
         answer = http1.answer(status, fields, body, keeps_alive=keeps_alive, is_head=head.method == "HEAD")
         connection.send(answer, now, closes=not keeps_alive)
