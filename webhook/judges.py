@@ -1,19 +1,20 @@
-"""Judges: admission bound to the observed world: what is not known is asked for, and what cannot be known is refused."""
+"""Judges: admission bound to the observed world; what is not known is asked for, what cannot be known is refused."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from webhook.admission import judge_mutate_namespace, judge_namespace, judge_pod, judge_policy
 from webhook.answers import failed
-from webhook.api import NAMESPACES, RESOURCES, Cluster, ClusterError, Manifest, NotFound, Resource
+from webhook.api import NAMESPACES, RESOURCES, Cluster, ClusterError, Manifest, NotFound, Resource, name_of
 from webhook.observe import KINDS, Observer, Parse
 from webhook.policy.baseline import is_reserved
 from webhook.policy.objects import CalicoApi, InvalidObject, Namespace, Ref, Tier
 from webhook.policy.settings import Settings
-from webhook.policy.world import World
+from webhook.policy.world import World, frozen
 from webhook.scope import Path
 from webhook.wire import AdmissionRequest, Answer
 
@@ -71,7 +72,7 @@ class Judging:
         return {
             # It needs nothing but the settings, and must not stop namespaces for the world's sake: it fails open.
             Path.MUTATE_NAMESPACE.value: lambda request: judge_mutate_namespace(request, self.observer.world),
-            Path.NAMESPACE.value: self._bound(judge_namespace, _nothing),
+            Path.NAMESPACE.value: self._bound(judge_namespace, self._known_for_namespace),
             Path.POLICY.value: self._bound(judge_policy, self._known_for_policy),
             Path.POD.value: self._bound(judge_pod, self._known_for_pod),
         }
@@ -97,6 +98,29 @@ class Judging:
                 f"this webhook {since}, and does not judge by what is older than {OLDEST_WORLD:.0f} s; try again"
             )
         return self.observer.world
+
+    def _known_for_namespace(self, request: AdmissionRequest, world: World) -> World:
+        """What a former namespace left is judged; what is only still in our view of it is taken out of the world."""
+        if request.operation != "CREATE":
+            return world
+        left = [ref for ref in world.policies if ref.namespace == request.name and request.name]
+        if not left:
+            return world
+        there: set[Ref] = set()
+        for group, kind in {(ref.group, ref.kind) for ref in left}:
+            resource = next(r for (_, k), r in RESOURCES.items() if r.group == group and k == kind)
+            there |= {Ref(group, kind, request.name, name) for name in self._names(resource, request.name)}
+        kept = {ref: policy for ref, policy in world.policies.items() if ref not in left or ref in there}
+        return replace(world, policies=frozen(kept))
+
+    def _names(self, resource: Resource, namespace: str) -> list[str]:
+        try:
+            listing = self._cluster.list(resource, namespace, timeout=LOOK_UP_SECONDS)
+        except NotFound:
+            return []
+        except ClusterError as e:
+            raise _CannotJudgeError(f"listing {resource} of {namespace} failed; try again") from e
+        return [name_of(item) for item in listing.items]
 
     def _known_for_policy(self, request: AdmissionRequest, world: World) -> World:
         namespace = request.namespace
@@ -145,10 +169,6 @@ class Judging:
         except (ClusterError, InvalidObject) as e:
             log.warning("event=look-up-failed resource=%s name=%s error=%r", resource, name, str(e)[:300])
             raise _CannotJudgeError(f"looking up {resource} {name} failed; try again") from e
-
-
-def _nothing(_: AdmissionRequest, world: World) -> World:
-    return world
 
 
 def _may_delete_baseline(request: AdmissionRequest, api: CalicoApi) -> bool:
