@@ -22,7 +22,6 @@ _COMPARED = (
     ("host_only", "spec"),
     ("apply_on_forward", "spec.applyOnForward"),
     ("ignored", "spec"),
-    ("defects", "spec"),
 )
 _APIS = {api.group: api for api in (CalicoApi.NATIVE, CalicoApi.V1, CalicoApi.KUBERNETES)}
 
