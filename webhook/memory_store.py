@@ -45,16 +45,17 @@ class Store:
 
     def put(self, event: str, resource: Resource, manifest: Manifest) -> Manifest:
         """Store (or forget) one object under a new version and tell the watches."""
-        self.version = next(self.versions)
-        manifest["metadata"]["resourceVersion"] = str(self.version)
-        key = (resource, namespace_of(manifest), name_of(manifest))
-        if event == "DELETED":
-            self.objects.pop(key, None)
-        else:
-            self.objects[key] = manifest
-        self.history.append((self.version, resource, event, orjson.dumps(manifest)))
-        self.changed.notify_all()
-        return copied(manifest)
+        with self.changed:
+            self.version = next(self.versions)
+            manifest["metadata"]["resourceVersion"] = str(self.version)
+            key = (resource, namespace_of(manifest), name_of(manifest))
+            if event == "DELETED":
+                self.objects.pop(key, None)
+            else:
+                self.objects[key] = manifest
+            self.history.append((self.version, resource, event, orjson.dumps(manifest)))
+            self.changed.notify_all()
+            return copied(manifest)
 
     def since(self, resource: Resource, version: int) -> list[tuple[int, str, bytes]]:
         if version < self.forgotten:
