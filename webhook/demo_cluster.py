@@ -100,7 +100,8 @@ class DemoCluster:
 
     def add_pod(self, manifest: Manifest) -> None:
         # Pods are the kubelet's and the scheduler's, and no webhook of ours is asked about such.
-        self.admin.store.put("ADDED", RESOURCES["v1", "Pod"], manifest)
+        with self.admin.store.changed:
+            self.admin.store.put("ADDED", RESOURCES["v1", "Pod"], manifest)
 
     def world(self) -> World:
         """Everything as it is now, from the watches."""
