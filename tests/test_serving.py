@@ -418,7 +418,10 @@ def test_a_terminated_server_answers_what_is_under_way_and_leaves_without_a_fail
         assert is_allowed(said(slow))
         # While it lingers, old and new connections are served, once.
         for sock in (busy, stack.enter_context(closing(secured(server.port, trust)))):
-            assert is_allowed(asked(sock, review()))
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+            response = http.client.HTTPResponse(sock)
+            response.begin()
+            assert (response.read(), response.headers["Connection"]) == (b"ok\n", "close")
             assert sock.recv(1) == b""
         assert unused.recv(1) == b""
         assert server.process.wait(timeout=10) == 0
@@ -438,14 +441,19 @@ def test_calls_of_a_go_client_survive_a_reload(
     goclient: Path, files: store.Files, tls: TlsFiles, tmp_path: Path
 ) -> None:
     with started("ours", tls, "--workers", "2", "--linger", "1") as server:
+        eventually(lambda: len(server.workers()) == 2)
         before = set(server.workers())
         timer = threading.Timer(0.5, server.process.send_signal, [signal.SIGHUP])
         timer.start()
         counts = bursts(goclient, server.port, files, tmp_path)
         timer.join()
-        after = set(server.workers())
+        eventually(lambda: not before & set(server.workers()))
+        with closing(connect(server.health_port)) as probe:
+            probe.sendall(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")
+            text = said(probe)[1]
     assert (counts["sent"], counts["failed"]) == (500, 0), counts
-    assert not before & after
+    # What the workers counted that are gone is still there.
+    assert b'decision="allowed",operation="CREATE",path="/judge"} 500.0' in text
 
 
 def test_every_worker_begins_after_the_fork_and_a_killed_one_is_replaced(
@@ -454,10 +462,11 @@ def test_every_worker_begins_after_the_fork_and_a_killed_one_is_replaced(
     with started("ours", tls, "--workers", "2", "--began", str(tmp_path)) as server:
         with closing(secured(server.port, trust)) as sock:
             assert is_allowed(asked(sock, review()))
-        workers = wait_for(lambda: [int(path.name) for path in tmp_path.iterdir()], count=2)
+        eventually(lambda: len(list(tmp_path.iterdir())) == 2)
+        workers = [int(path.name) for path in tmp_path.iterdir()]
         assert sorted(workers) == sorted(server.workers())
         os.kill(workers[0], signal.SIGKILL)
-        wait_for(lambda: [int(path.name) for path in tmp_path.iterdir()], count=3)
+        eventually(lambda: len(list(tmp_path.iterdir())) == 3)
         with closing(secured(server.port, trust)) as sock:
             assert is_allowed(asked(sock, review()))
 
@@ -474,11 +483,11 @@ def test_workers_add_up_their_counts(tls: TlsFiles, trust: ssl.SSLContext) -> No
     assert b'decision="allowed",operation="CREATE",path="/judge"} 10.0' in text
 
 
-def wait_for(read: Callable[[], list[int]], *, count: int) -> list[int]:
-    """What another process does in its own time; bounded by ten seconds."""
-    deadline = threading.Event()
-    for _ in range(200):
-        if len(found := read()) >= count:
-            return found
-        deadline.wait(0.05)
-    raise AssertionError(f"{count} were expected, {read()} came")
+def eventually(holds: Callable[[], bool]) -> None:
+    """What another process does in its own time; bounded by fifteen seconds."""
+    pause = threading.Event()
+    for _ in range(300):
+        if holds():
+            return
+        pause.wait(0.05)
+    raise AssertionError("that did not come to be")
