@@ -384,5 +384,5 @@ def _number(value: object, path: str) -> float:
 
 
 def _shown(value: object) -> str:
-    text = repr(value) if not isinstance(value, str) else f"`{value}`"
+    text = f"`{value}`" if isinstance(value, str) and value.isprintable() else repr(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
