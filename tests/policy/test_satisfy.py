@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from webhook.policy import selectors as s
+from webhook.policy.label_demands import VALUE_BUDGET, Demands, Label
 from webhook.policy.label_values import Budget, Wanted, is_label_key, is_label_value, shortest_value
 from webhook.policy.satisfy import (
     ABSENT,
@@ -192,10 +193,16 @@ def trees(keys: list[str], most: int) -> st.SearchStrategy[s.Selector]:
     return st.recursive(leaves, grown, max_leaves=most)
 
 
-FEW = st.frozensets(LITERALS, max_size=2)
+FEW = st.frozensets(LITERALS | st.sampled_from(["aba", "aab", "bba"]), max_size=2)
+
+
+# What has been read also counts in the middle of a longer literal that is not wanted.
+WITHIN = frozenset({"aba"})
 
 
 @settings(deadline=None, max_examples=400)
+@example(Wanted(starts=frozenset("a"), contains=frozenset("b"), lacks=WITHIN), frozenset(), True)
+@example(Wanted(starts=frozenset("a"), ends=frozenset("b"), lacks=WITHIN), frozenset(), True)
 @given(
     st.builds(Wanted, FEW, FEW, FEW, FEW, FEW, FEW), st.frozensets(st.sampled_from(SMALL), max_size=4), st.booleans()
 )
@@ -286,10 +293,24 @@ def test_hostile_work_is_bounded_and_said_to_be(text: str) -> None:
 
 
 def test_a_hard_label_does_not_hide_that_another_has_no_answer() -> None:
-    selector = parse(f"{superstrings(33)} && pcns.env == 'prod'")
-    assert satisfiable(selector, ENV) == Unsatisfiable()
+    for text in ("{} && pcns.env == 'prod'", "pcns.env == 'prod' && {}", "{} && (pcns.env == 'prod' || !has(a))"):
+        assert satisfiable(parse(text.format(superstrings(33))), ENV) == Unsatisfiable()
+    assert satisfiable(parse(superstrings(33) + " && a in {'x'}")) == Unsatisfiable()
+    assert satisfiable(parse(f"{superstrings(33)} && {pigeons(3)}")) == Unsatisfiable()
     assert disjoint(parse(superstrings(33)), parse("pcns.env == 'prod'"), ENV) is Answer.YES
     assert implies(parse(superstrings(33)), parse("pcns.env == 'dev'"), ENV) is Answer.UNKNOWN
+
+
+def test_what_is_spent_on_a_label_is_spent() -> None:
+    budget = Budget(10_000)
+    demands = Demands({}, budget, kubernetes_values=True)
+    label: Label | None = None
+    for leaf in s.leaves(parse(superstrings(33))):
+        assert isinstance(leaf, s.Contains)
+        label = demands.narrowed(label, leaf, is_true=True)
+    assert label is not None
+    assert not label.is_valued
+    assert 0 < budget.left <= 10_000 - VALUE_BUDGET
 
 
 def test_small_problems_of_the_hard_kinds_are_solved() -> None:

@@ -1,15 +1,14 @@
 """Satisfiability: whether labels exist that a selector matches, in any world; what labels mean is not known here."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum
 
-from webhook.policy.label_values import Budget, TooMuchWorkError, Wanted, find_value, is_label_key, is_label_value
+from webhook.policy.label_demands import ABSENT, ANYTHING, PRESENT, Demands, Domain, Label, one_of
+from webhook.policy.label_values import Budget, TooMuchWorkError
 from webhook.policy.selectors import (
     All,
     And,
-    Contains,
-    EndsWith,
     Equal,
     Global,
     Has,
@@ -19,29 +18,27 @@ from webhook.policy.selectors import (
     NotIn,
     Or,
     Selector,
-    StartsWith,
     children,
 )
 
+__all__ = [
+    "ABSENT",
+    "ANYTHING",
+    "BUDGET",
+    "PRESENT",
+    "Answer",
+    "Domain",
+    "Satisfiability",
+    "Unknown",
+    "Unsatisfiable",
+    "Witness",
+    "disjoint",
+    "implies",
+    "one_of",
+    "satisfiable",
+]
+
 BUDGET = 20_000  # steps: selectors need tens or hundreds, and 20,000 take a fraction of a second
-VALUE_BUDGET = 4_000  # of them, for one value of one label
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """What one label may be: one of the values, or any when they are None; or, unless ruled out, absent."""
-
-    values: frozenset[str] | None = None
-    may_be_absent: bool = True
-
-
-ANYTHING = Domain()
-PRESENT = Domain(may_be_absent=False)
-ABSENT = Domain(frozenset())
-
-
-def one_of(values: Iterable[str], *, or_absent: bool = False) -> Domain:
-    return Domain(frozenset(values), or_absent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,34 +117,9 @@ def disjoint(
             return Answer.UNKNOWN
 
 
-_NOTHING_WANTED = Wanted()
-
-
-@dataclass(frozen=True, slots=True)
-class _Label:
-    """All that is demanded of one label, and a value (None: absent) that is all of it."""
-
-    value: str | None
-    may_be_absent: bool
-    values: frozenset[str] | None
-    taken: frozenset[str] = frozenset()
-    wanted: Wanted = _NOTHING_WANTED
-
-    def accepts(self, value: str | None) -> bool:
-        if value is None:
-            return self.may_be_absent
-        return (self.values is None or value in self.values) and value not in self.taken and self.wanted.accepts(value)
-
-
 _Demand = tuple[Selector, bool]  # the selector, and whether it must match or must not
-_Labels = dict[str, _Label]
+_Labels = dict[str, Label]
 _Branch = tuple[list[_Demand], list[_Demand], _Labels]  # demands to meet, choices open, labels so far
-_KeyedLeaf = Has | Equal | NotEqual | In | NotIn | Contains | StartsWith | EndsWith
-_WANTED: dict[type, tuple[str, str]] = {
-    Contains: ("contains", "lacks"),
-    StartsWith: ("starts", "not_starts"),
-    EndsWith: ("ends", "not_ends"),
-}
 _FINITE = (Has, Equal, NotEqual, In, NotIn)
 
 
@@ -160,16 +132,16 @@ class _Search:
     """
 
     def __init__(self, domains: Mapping[str, Domain], budget: Budget, *, kubernetes_values: bool) -> None:
-        self.domains = domains
+        self.keys = sorted(domains)
         self.budget = budget
-        self.kubernetes_values = kubernetes_values
+        self.labels = Demands(domains, budget, kubernetes_values=kubernetes_values)
         self.gave_up = False
 
     def run(self, selector: Selector) -> dict[str, str] | None:
         cost = self._measured(selector)
         labels: _Labels = {}
-        for key in sorted(self.domains):
-            if not self._put(labels, key, self._new(key)):
+        for key in self.keys:
+            if not self._put(labels, key, self.labels.new(key)):
                 return None
         branches: list[_Branch] = [([(selector, True)], [], labels)]
         while branches:
@@ -179,8 +151,11 @@ class _Search:
                 continue
             values = {key: label.value for key, label in labels.items() if label.value is not None}
             unmet = [choice for choice in choices if choice[0].matches(values) is not choice[1]]
-            if not unmet:
+            if not unmet and all(label.is_valued for label in labels.values()):
                 return values
+            if not unmet:
+                self.gave_up = True
+                continue
             branches.extend(self._alternatives(unmet, choices, labels))
         return None
 
@@ -214,7 +189,7 @@ class _Search:
                 case Not():
                     raise AssertionError("a bare demand is no negation")
                 case _:
-                    if not self._put(labels, node.key, self._narrowed(labels.get(node.key), node, is_true=sign)):
+                    if not self._put(labels, node.key, self.labels.narrowed(labels.get(node.key), node, is_true=sign)):
                         return False
         return True
 
@@ -244,73 +219,13 @@ class _Search:
             case And() | Or() | Not():
                 return True
             case _:
-                return self._narrowed(labels.get(node.key), node, is_true=sign) is not None
+                return self.labels.narrowed(labels.get(node.key), node, is_true=sign) is not None
 
-    def _put(self, labels: _Labels, key: str, label: _Label | None) -> bool:
+    def _put(self, labels: _Labels, key: str, label: Label | None) -> bool:
         if label is None:
             return False
         labels[key] = label
         return True
-
-    def _new(self, key: str) -> _Label | None:
-        if key in self.domains:
-            domain = self.domains[key]
-        else:
-            domain = ABSENT if self.kubernetes_values and not is_label_key(key) else ANYTHING
-        return self._valued(_Label(None, domain.may_be_absent, domain.values))
-
-    def _narrowed(self, label: _Label | None, leaf: _KeyedLeaf, *, is_true: bool) -> _Label | None:
-        label = label or self._new(leaf.key)
-        if label is None:
-            return None
-        match leaf:
-            case Has():
-                label = self._present(label) if is_true else replace(label, values=frozenset())
-            case Equal(_, value) | NotEqual(_, value):
-                label = self._within(label, frozenset({value}), is_in=is_true is isinstance(leaf, Equal))
-            case In(_, values) | NotIn(_, values):
-                label = self._within(label, values, is_in=is_true is isinstance(leaf, In))
-            case Contains(_, value) | StartsWith(_, value) | EndsWith(_, value):
-                name = _WANTED[type(leaf)][0 if is_true else 1]
-                wanted = replace(label.wanted, **{name: getattr(label.wanted, name) | {value}})
-                label = replace(self._present(label) if is_true else label, wanted=wanted)
-        return self._valued(label)
-
-    def _present(self, label: _Label) -> _Label:
-        return replace(label, may_be_absent=False)
-
-    def _within(self, label: _Label, values: frozenset[str], *, is_in: bool) -> _Label:
-        if not is_in:
-            return replace(label, taken=label.taken | values)
-        if label.values is not None:
-            values &= label.values
-        elif self.kubernetes_values:
-            values = frozenset(filter(is_label_value, values))
-        return replace(label, values=values, may_be_absent=False)
-
-    def _valued(self, label: _Label) -> _Label | None:
-        """Keep the value if it still does, or find another."""
-        if label.accepts(label.value):
-            return label
-        if label.may_be_absent:
-            return replace(label, value=None)
-        if label.values is not None:
-            value = min(filter(label.accepts, label.values), default=None)
-        else:
-            value = self._found(label)
-        return None if value is None else replace(label, value=value)
-
-    def _found(self, label: _Label) -> str | None:
-        # One label must not use up the budget: the rest of the selector may have no answer, whatever its value.
-        share = Budget(min(self.budget.left, VALUE_BUDGET))
-        before = share.left
-        try:
-            return find_value(label.wanted, label.taken, share, kubernetes_values=self.kubernetes_values)
-        except TooMuchWorkError:
-            self.gave_up = True
-            return None
-        finally:
-            self.budget.spend(before - max(share.left, 0))
 
 
 def _bare(demand: _Demand) -> _Demand:
