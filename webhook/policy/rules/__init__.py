@@ -1,9 +1,11 @@
 """The rules of the guard, in the order of their documentation: one function, one docstring, one test table each."""
 
+from webhook.policy.rules.allows_stay_under_ceiling import allows_stay_under_ceiling
 from webhook.policy.rules.baseline_names_reserved import baseline_names_reserved
 from webhook.policy.rules.baseline_present import baseline_present
 from webhook.policy.rules.baseline_unchanged import baseline_unchanged
 from webhook.policy.rules.default_action_safe import default_action_safe
+from webhook.policy.rules.dns_not_blocked import dns_not_blocked
 from webhook.policy.rules.environment_claim_permitted import environment_claim_permitted
 from webhook.policy.rules.environment_known import environment_known
 from webhook.policy.rules.environment_unchanged import environment_unchanged
@@ -18,9 +20,11 @@ from webhook.policy.rules.nets_outside_cluster import nets_outside_cluster
 from webhook.policy.rules.order_declared import order_declared
 from webhook.policy.rules.order_in_tenant_band import order_in_tenant_band
 from webhook.policy.rules.order_not_before_baseline import order_not_before_baseline
+from webhook.policy.rules.passes_do_not_bypass_baseline import passes_do_not_bypass_baseline
 from webhook.policy.rules.pod_address_not_claimed import pod_address_not_claimed
 from webhook.policy.rules.ports_valid import ports_valid
 from webhook.policy.rules.ready_mark_honest import ready_mark_honest
+from webhook.policy.rules.rule_can_decide import rule_can_decide
 from webhook.policy.rules.rules_take_effect import rules_take_effect
 from webhook.policy.rules.selector_literals_not_rewritten import selector_literals_not_rewritten
 from webhook.policy.rules.selectors_not_blank import selectors_not_blank
@@ -44,6 +48,10 @@ RULES = (
     order_declared,
     order_in_tenant_band,
     tier_permitted,
+    allows_stay_under_ceiling,
+    passes_do_not_bypass_baseline,
+    dns_not_blocked,
+    rule_can_decide,
     selectors_parse,
     selectors_not_blank,
     selector_literals_not_rewritten,

@@ -73,9 +73,7 @@ def _hits(judgement: Judgement, seen: Shape | None, settled: list[Shape]) -> Ite
                     break
 
 
-def _cut(
-    judgement: Judgement, seen: Shape | None, subject: Peer, peer: Peer, guaranteed: Region
-) -> Iterator[Region]:
+def _cut(judgement: Judgement, seen: Shape | None, subject: Peer, peer: Peer, guaranteed: Region) -> Iterator[Region]:
     """The guaranteed flows that the rule, or the end of the tier, gets to see."""
     if seen is None:
         yield both(guaranteed, Region(own=judgement.selected(subject)))

@@ -66,6 +66,7 @@ class Cover:
     source_port_names: tuple[str, ...] = ()
     named_ports: PortSet = ANY_PORT  # of an endpoint whose port has one of the names
     named_source_ports: PortSet = ANY_PORT
+    named_protocol: int = 0
     not_port_names: tuple[str, ...] = ()
     not_source_port_names: tuple[str, ...] = ()
     service: ServiceMatch | None = None
@@ -73,7 +74,7 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A rule seen from the endpoint it governs: `own` is that endpoint's side, `peer` the other; sets are built once."""
+    """A rule seen from the endpoint it governs: `own` is that end's side, `peer` the other; sets are built once."""
 
     rule: Rule
     own: Entity
@@ -83,7 +84,7 @@ class Shape:
     protocols: int
     ports: PortSet
     source_ports: PortSet
-    is_icmp_exact: bool  # False where an icmp clause stands beside other protocols: no product says that
+    named_protocol: int  # that of the ports which match by name
 
     @property
     def action(self) -> Action:
@@ -96,23 +97,33 @@ def shape(rule: Rule, direction: Direction) -> Shape:
     if rule.not_protocol is not None:
         protocols &= ~(1 << rule.not_protocol)
     ports, source_ports = _numbers(rule.destination), _numbers(rule.source)
-    is_icmp_exact = True
+    # Either form looks inside an ICMP header, so there must be one.
     if rule.icmp is not None:
         protocols &= ICMP_PROTOCOLS
         ports = ports.intersection(_icmp(rule.icmp))
     if rule.not_icmp is not None:
-        is_icmp_exact = not protocols & ~ICMP_PROTOCOLS
-        if is_icmp_exact:
-            ports = ports.difference(_icmp(rule.not_icmp))
+        protocols &= ICMP_PROTOCOLS
+        ports = ports.difference(_icmp(rule.not_icmp))
     return Shape(
-        rule, own, peer, _addresses(own, rule), _addresses(peer, rule), protocols, ports, source_ports, is_icmp_exact
+        rule,
+        own,
+        peer,
+        _addresses(own, rule),
+        _addresses(peer, rule),
+        protocols,
+        ports,
+        source_ports,
+        1 << (TCP if rule.protocol is None else rule.protocol),
     )
 
 
 def _addresses(entity: Entity, rule: Rule) -> AddressSet:
     found = ANY_ADDRESS if entity.nets is None else AddressSet.from_cidrs(entity.nets)
     if entity.not_nets:
-        found = found.difference(AddressSet.from_cidrs(entity.not_nets))
+        # A list without a range of a family keeps the rule out of that family (webhook.policy.matching).
+        excluded = AddressSet.from_cidrs(entity.not_nets)
+        found = found.difference(excluded)
+        found = AddressSet(found.v4 if excluded.v4 else (), found.v6 if excluded.v6 else ())
     if rule.ip_version is not None:
         found = found.only(4 if rule.ip_version == 4 else 6)
     return found
@@ -169,14 +180,15 @@ def regions(
     own_addresses: AddressSet,
     peer_addresses: AddressSet,
 ) -> Iterator[Region]:
-    """The rule's flows between the two kinds of endpoint, of subjects that are selected, with addresses they can have."""
+    """The rule's flows between the two kinds of endpoint, from or to subjects that are selected."""
     own = side(seen.own, subject)
     if own is False:
         return
     other = side(seen.peer, peer)
     if other is False:
         return
-    assert not isinstance(own, bool) and not isinstance(other, bool)
+    assert not isinstance(own, bool)
+    assert not isinstance(other, bool)
     service = seen.peer.service or seen.own.service
     if service is not None and not service.namespace:
         return
@@ -195,31 +207,35 @@ def regions(
     peer_can = peer.kind in (Kind.POD, Kind.HOST)
     receiver_can = peer_can or seen.peer is rule.source
     sender_can = peer_can or seen.own is rule.source
-    for with_port in _with_names(base, rule.destination, can_have_names=receiver_can, is_source=False):
-        for found in _with_names(with_port, rule.source, can_have_names=sender_can, is_source=True):
-            if not found.is_empty:
-                yield found
+    receivers = _with_names(base, rule.destination, seen.named_protocol) if receiver_can else (base,)
+    for received in receivers:
+        senders = _with_source_names(received, rule.source, seen.named_protocol) if sender_can else (received,)
+        yield from (found for found in senders if not found.is_empty)
 
 
-def _with_names(base: Region, entity: Entity, *, can_have_names: bool, is_source: bool) -> Iterator[Region]:
+def _with_names(base: Region, entity: Entity, protocol: int) -> Iterator[Region]:
     yield base
-    if not can_have_names:
-        return
-    excluded = _names(entity.not_ports)
     for name in _names(entity.ports):
-        if name not in excluded and is_source:
-            yield replace(base, source_ports=_named_numbers(entity), source_port_name=name)
-        elif name not in excluded:
-            yield replace(base, ports=_named_numbers(entity), port_name=name)
+        if name not in _names(entity.not_ports):
+            yield replace(base, ports=_named_numbers(entity), port_name=name, protocols=base.protocols & protocol)
+
+
+def _with_source_names(base: Region, entity: Entity, protocol: int) -> Iterator[Region]:
+    yield base
+    for name in _names(entity.ports):
+        if name not in _names(entity.not_ports):
+            ports = _named_numbers(entity)
+            yield replace(base, source_ports=ports, source_port_name=name, protocols=base.protocols & protocol)
 
 
 def cover(seen: Shape, subject: Peer, peer: Peer) -> Cover | None:
     """What the rule settles between the two kinds of endpoint, whatever else is true of them; None is nothing."""
     own = side(seen.own, subject)
     other = side(seen.peer, peer)
-    if own is False or other is False or not seen.is_icmp_exact:
+    if own is False or other is False:
         return None
-    assert not isinstance(own, bool) and not isinstance(other, bool)
+    assert not isinstance(own, bool)
+    assert not isinstance(other, bool)
     service = seen.peer.service or seen.own.service
     if service is not None and not service.namespace:
         return None
@@ -236,6 +252,7 @@ def cover(seen: Shape, subject: Peer, peer: Peer) -> Cover | None:
         _names(rule.source.ports),
         _named_numbers(rule.destination),
         _named_numbers(rule.source),
+        seen.named_protocol,
         _names(rule.destination.not_ports),
         _names(rule.source.not_ports),
         service,

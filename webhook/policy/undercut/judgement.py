@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from webhook.policy.objects import Action, Direction, Policy
 from webhook.policy.ranges import AddressSet
@@ -36,11 +36,24 @@ class Judgement:
 
     @classmethod
     def of(cls, policy: Policy, world: World) -> Judgement:
+        for known in _recent:
+            if known.policy is policy and known.world is world:
+                return replace(known, budget=Budget())
+        judgement = cls._fresh(policy, world)
+        _recent[:] = [judgement]
+        return judgement
+
+    @classmethod
+    def _fresh(cls, policy: Policy, world: World) -> Judgement:
         universe = universe_of(world)
         # What never reaches a pod has no subjects here.
         reaches_pods = not policy.ignored and not policy.host_only and policy.staged_action in ("Set", "Learn")
         subjects = universe.subjects(policy.subject) if reaches_pods else ()
         return cls(policy, world, universe, reach(policy, world), subjects, Budget())
+
+    def with_policy(self, policy: Policy, budget: Budget) -> Judgement:
+        """The same question about another form of the policy, at the same place and for the same pods."""
+        return replace(self, policy=policy, budget=budget, _shapes={})
 
     def shapes(self, direction: Direction) -> tuple[Shape, ...]:
         if direction not in self._shapes:
@@ -57,7 +70,7 @@ class Judgement:
         own = self.selected(subject)
         yield from regions(seen, subject, peer, own, self.universe.addresses.pods, addresses)
 
-    def covers(self, settled: list[Shape], subject: Peer, peer: Peer) -> list[Cover]:
+    def covers(self, settled: Sequence[Shape], subject: Peer, peer: Peer) -> list[Cover]:
         """What earlier rules have settled between the two."""
         self.budget.spend(len(settled))
         found = (cover(seen, subject, peer) for seen in settled)
@@ -83,3 +96,7 @@ class Judgement:
         yield Peer(Kind.HOST, key), known.outside if known.nodes.is_empty else known.nodes
         for peer, nets, _ in self.universe.sets:
             yield peer, nets
+
+
+# Several rules ask about the same policy one after the other.
+_recent: list[Judgement] = []

@@ -45,7 +45,7 @@ class Kind(Enum):
     """What an endpoint is to Calico, which decides the labels it can have."""
 
     POD = "pod"
-    SET = "network set"  # one that exists, with its own labels
+    SET = "network set"  # of a namespace
     GLOBAL_SET = "global network set"
     HOST = "host endpoint"
     OUTSIDE = "outside"  # an address that no endpoint and no set names
@@ -57,7 +57,8 @@ class Peer:
     All endpoints that agree in kind, environment and namespace; their other labels are free.
 
     An empty namespace is one that no selector at hand names: for those, what holds of one holds of all. A set
-    that exists keeps its own labels, and may come to carry any others that its namespace has.
+    that exists keeps its own labels, and may come to carry any others that its namespace has; without labels
+    it stands for all sets there could be.
     """
 
     kind: Kind
@@ -91,7 +92,9 @@ def leaf_value(leaf: Leaf, peer: Peer) -> bool | Leaf:
         return leaf
     if key.startswith(NAMESPACE_PREFIX):
         return leaf
-    return leaf.matches(peer.labels or {})
+    if peer.labels is None:
+        return leaf.matches({}) if key.startswith(RESERVED_PREFIX) else leaf
+    return leaf.matches(peer.labels)
 
 
 def _of_unnamed(leaf: Leaf, key: str) -> bool | Leaf:
@@ -117,7 +120,7 @@ def _renamed(leaf: Leaf, key: str) -> Leaf:
 
 @lru_cache(maxsize=16_384)
 def residual(selector: Selector, peer: Peer) -> bool | Selector:
-    """What is left of a selector once everything fixed of the peer is put in: always, never, or a condition on labels."""
+    """What is left of a selector once all that is fixed of the peer is put in: always, never, or a condition."""
     return simplified(selector, lambda leaf: leaf_value(leaf, peer))
 
 

@@ -83,7 +83,7 @@ def model(conditions: tuple[Selector, ...], budget: Budget) -> Labels | None:
 
 def _solved(selector: Selector, budget: Budget) -> Labels | None:
     # Only pods have conditions on these two labels left, and every pod has both.
-    domains = {key: PRESENT for key in keys(selector) & _ALWAYS_PRESENT}
+    domains = dict.fromkeys(keys(selector) & _ALWAYS_PRESENT, PRESENT)
     for allowed, cost in ((_EASY, _EASY_COST), (_HARD, _HARD)):
         budget.spend(cost)
         match satisfiable(selector, domains, budget=allowed):
@@ -100,9 +100,9 @@ def _overlaps(region: Region, cover: Cover) -> bool:
     """Whether the sets of both have flows in common; their conditions on labels may still exclude each other."""
     if not region.protocols & cover.protocols:
         return False
-    if region.port_name and region.port_name in cover.not_port_names:
-        return False
-    if region.source_port_name and region.source_port_name in cover.not_source_port_names:
+    if region.protocols == cover.named_protocol and (
+        region.port_name in cover.not_port_names or region.source_port_name in cover.not_source_port_names
+    ):
         return False
     if cover.service is not None and cover.service != region.service:
         return False
@@ -117,6 +117,8 @@ def _overlaps(region: Region, cover: Cover) -> bool:
 
 def _ports(region: Region, cover: Cover) -> tuple[PortSet, PortSet]:
     """The ports of the cover, for an endpoint whose ports are named as the region says."""
+    if region.protocols != cover.named_protocol:
+        return cover.ports, cover.source_ports
     return (
         cover.named_ports if region.port_name in cover.port_names else cover.ports,
         cover.named_source_ports if region.source_port_name in cover.source_port_names else cover.source_ports,

@@ -94,39 +94,36 @@ class Universe:
         """
         The managed pods that a policy may select.
 
-        A policy in a namespace says so in its selector, and where a selector is not read as it was meant, not only that.
+        A policy in a namespace says so in its selector; one that is not read as it was meant may select elsewhere.
         """
         named = self.pods_named(name for name in named_namespaces(selector) if self.is_managed(name))
         return tuple(peer for peer in (*named, *self.unnamed) if residual(selector, peer) is not False)
 
     def ceiling_environment(self, subject: Peer) -> str:
-        """The environment by whose ceiling a subject is judged, as its baseline is; `unassigned` without a declared one."""
+        """The environment whose ceiling is a subject's, as its baseline is: `unassigned` without a declared one."""
         found = self.namespaces.get(subject.namespace)
         if found is not None:
             return environment_for(found, self.settings)
         return subject.environment if subject.environment in self.environments else UNASSIGNED
 
 
-_recent: tuple[World, Universe] | None = None
+_recent: list[tuple[World, Universe]] = []
+_KEPT = 4  # a world, the same before a change, and what is tried on either
 
 
 def universe_of(world: World) -> Universe:
     """Build it once as long as neither settings nor namespaces nor sets are others: worlds share what they keep."""
-    # One value, replaced as a whole: a lost race between threads costs one rebuild.
-    global _recent
-    known = _recent
-    if known is not None and _same_ground(known[0], world):
-        return known[1]
+    for known, universe in _recent:
+        if _same_ground(known, world):
+            return universe
     built = _built(world)
-    _recent = (world, built)
+    _recent[:] = [(world, built), *_recent[: _KEPT - 1]]
     return built
 
 
 def _same_ground(one: World, other: World) -> bool:
     return (
-        one.settings is other.settings
-        and one.namespaces is other.namespaces
-        and one.network_sets is other.network_sets
+        one.settings is other.settings and one.namespaces is other.namespaces and one.network_sets is other.network_sets
     )
 
 
