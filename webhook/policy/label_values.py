@@ -36,8 +36,12 @@ def is_label_value(value: str) -> bool:
 
 
 def is_label_key(key: str) -> bool:
-    """Say whether Kubernetes takes the key, or the key it was before Calico prefixed it."""
-    domain, slash, name = key.removeprefix("pcns.").removeprefix("pcsa.").rpartition("/")
+    """Say whether Kubernetes takes the key, or takes the key that Calico may have prefixed to make it."""
+    return _is_own_key(key) or (key.startswith(("pcns.", "pcsa.")) and _is_own_key(key[len("pcns.") :]))
+
+
+def _is_own_key(key: str) -> bool:
+    domain, slash, name = key.rpartition("/")
     if slash and (len(domain) > 253 or not _DOMAIN.fullmatch(domain)):
         return False
     return _NAME.fullmatch(name) is not None
