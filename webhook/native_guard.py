@@ -115,11 +115,11 @@ def _intact(webhook: Webhook, settings: Settings, reached: Reached) -> str:
         "w.matchPolicy == 'Equivalent'",
         f"w.timeoutSeconds <= {MAX_TIMEOUT_SECONDS}",
         *_rules(wanted["rules"]),
-        f"w.matchConditions.map(c, c.expression) == {_texts(c['expression'] for c in wanted['matchConditions'])}",
+        f"has(w.matchConditions) && w.matchConditions.map(c, c.expression) == {_texts(c['expression'] for c in wanted['matchConditions'])}",
         *_selectors(settings),
         *_client_config(wanted["clientConfig"]),
     ]
-    return f"params.webhooks.exists(w, {cel.all_of(*terms)})"
+    return f"has(params.webhooks) && params.webhooks.exists(w, {cel.all_of(*terms)})"
 
 
 def _texts(texts: Iterable[str]) -> str:
@@ -129,7 +129,7 @@ def _texts(texts: Iterable[str]) -> str:
 def _rules(rules: list[Manifest]) -> list[str]:
     fields = ("apiGroups", "apiVersions", "operations", "resources")
     terms = [f"w.rules.map(r, r.{f}) == [{', '.join(_texts(rule[f]) for rule in rules)}]" for f in fields]
-    return [*terms, "w.rules.all(r, !has(r.scope) || r.scope == '*')"]
+    return ["has(w.rules)", *terms, "w.rules.all(r, !has(r.scope) || r.scope == '*')"]
 
 
 def _selectors(settings: Settings) -> list[str]:
