@@ -18,6 +18,7 @@ from flask import Flask
 from webhook import wire
 from webhook.app import create_app
 from webhook.serving import Limits, ServeOptions, TlsFiles, serve
+from webhook.waiting import about_to_wait
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACES = {"group": "", "version": "v1", "resource": "namespaces"}
@@ -38,7 +39,9 @@ def review(**changes: Any) -> bytes:
 def judge(request: wire.AdmissionRequest) -> wire.Answer:
     """Allows, after as many seconds of waiting or of computing as the object says."""
     asked = request.object or {}
-    time.sleep(asked.get("seconds", 0))
+    if seconds := asked.get("seconds"):
+        about_to_wait()
+        time.sleep(seconds)
     end = time.thread_time() + asked.get("compute", 0)
     while time.thread_time() < end:
         pass

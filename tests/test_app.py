@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from webhook import wire
 from webhook.app import create_app
 from webhook.http1 import DRAINING
+from webhook.waiting import WouldWait, about_to_wait, without_waiting
 
 NAMESPACE = {"group": "", "version": "v1", "kind": "Namespace"}
 NAMESPACES = {"group": "", "version": "v1", "resource": "namespaces"}
@@ -28,6 +29,9 @@ def judge(request: wire.AdmissionRequest) -> wire.Answer:
             return wire.Answer(allowed=False, code=403, reason="Forbidden", message="[r] no", rules=("r",))
         case "fail":
             raise RuntimeError("secret of ours")
+        case "wait":
+            about_to_wait()
+            return wire.ALLOWED
         case "recurse":
             return judge(request)
         case "nonsense":
@@ -94,6 +98,18 @@ def test_our_own_failure_is_told_by_uid_and_its_reason_stays_in_the_log() -> Non
     assert "u-1" in message
     assert "secret" not in message
     assert 'raise RuntimeError("secret of ours")' in server.log()[0]["error"]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+def test_a_judge_that_would_wait_where_it_must_not_is_asked_again_elsewhere(content_type: str) -> None:
+    """That is no failure: nothing is logged or counted until there is an answer."""
+    server = Server()
+    body = review(object={"say": "wait"})
+    with pytest.raises(WouldWait):
+        without_waiting(lambda: server.post(body, content_type))
+    assert server.lines == []
+    assert server.post(body, content_type)[0] == 200
+    assert len(server.lines) == 1
 
 
 REFUSED: list[tuple[str, bytes, str, int]] = [

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -224,6 +225,26 @@ def test_a_client_that_does_not_read_its_answer_is_given_up_and_keeps_nobody_wai
         eager.close()
         server.stop()
         assert len(_rest(lazy)) < 20_000_000
+
+
+def test_reviews_that_wait_for_the_network_keep_nobody_else_waiting(start: Start, trust: ssl.SSLContext) -> None:
+    server = start()
+    body = review(object={"seconds": 1.0})
+    with ExitStack() as stack:
+        slow = [stack.enter_context(closing(secured(server.port, trust))) for _ in range(8)]
+        for sock in slow:
+            sock.sendall(HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        gone = stack.enter_context(closing(secured(server.port, trust)))
+        gone.sendall(HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        gone.close()
+        quick = stack.enter_context(closing(secured(server.port, trust)))
+        begin = time.monotonic()
+        assert is_allowed(asked(quick, review()))
+        assert time.monotonic() - begin < 0.8
+        slow[0].sendall(HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)  # before the first is answered
+        for sock in [*slow, slow[0]]:
+            assert is_allowed(said(sock))
+        assert is_allowed(asked(slow[1], review()))
 
 
 def test_a_fault_of_the_application_costs_one_connection(

@@ -24,6 +24,7 @@ class Stage(Enum):
 
     HANDSHAKE = auto()
     OPEN = auto()  # awaits a request, or the rest of one
+    JUDGING = auto()  # awaits an answer from another thread; the socket is left alone meanwhile
     ANSWERING = auto()  # awaits that the client takes the rest of an answer
     LEAVING = auto()  # said its last word, and reads until the client has noticed
     CLOSED = auto()
@@ -40,6 +41,8 @@ class Patience:
     # into a closing connection is lost, and a POST is not repeated.
     idle: float = 120.0
     leaving: float = 1.0
+    # No API server waits longer than this for a webhook.
+    judging: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,11 @@ class Connection:
             except OSError:
                 # It would have to wait for a client that has read nothing yet: that client goes on without being asked.
                 return
+
+    def set_aside(self, now: float) -> None:
+        """Its request is answered elsewhere."""
+        self.stage = Stage.JUDGING
+        self.deadline = now + self._patience.judging
 
     def send(self, answer: bytes, now: float, *, closes: bool) -> None:
         self._out = answer

@@ -3,19 +3,21 @@
 import errno
 import selectors
 import socket
-import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from io import BytesIO
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from webhook import http1
+from webhook import http1, wsgi
 from webhook.connection import Budget, Connection, Patience, Request, Stage
 from webhook.tls import ServerContext
+from webhook.waiting import WouldWait, without_waiting
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -40,6 +42,8 @@ class Limits:
     # Together with what else is open under the usual limit of 1,024 descriptors.
     connections: int = 512
     bodies: int = 64 * 1024 * 1024
+    # Reviews that ask the API server something at the same time.
+    waiters: int = 16
     # A stopping server goes on accepting this long, for until then others believe that it is there.
     linger: float = 5.0
     # And this long after that for what is under way.
@@ -48,8 +52,9 @@ class Limits:
 
 class EventLoop:
     """
-    Serves a WSGI application. The application runs in the loop's own thread, between the sockets: judging is
-    computation, and a second thread would only take turns with it.
+    Serves a WSGI application. It runs in the loop's own thread, between the sockets: judging is computation, and a
+    second thread would only take turns with it. What would have to wait for the network says so (WouldWait), and is
+    done again in a thread that may; the connection stays the loop's all the time.
     """
 
     def __init__(
@@ -63,7 +68,12 @@ class EventLoop:
         self._connections: set[Connection] = set()
         self._selector = selectors.DefaultSelector()
         self._pipelined: list[Connection] = []
-        self._base = [_base_environ(listener) for listener in listeners]
+        self._waiters = ThreadPoolExecutor(limits.waiters, thread_name_prefix="waiter")
+        self._done: deque[tuple[Connection, http1.Head, Future[wsgi.Reply]]] = deque()
+        self._base = [
+            wsgi.base_environ(*listener.sock.getsockname()[:2], is_tls=listener.context is not None)
+            for listener in listeners
+        ]
         self._wake_out, self._wake_in = socket.socketpair()
         self._stop_at: float | None = None  # when lingering ends
         self._failures: list[str] = []
@@ -79,6 +89,10 @@ class EventLoop:
         """Begin to stop; for signal handlers and other threads. `run` returns when all is answered."""
         if self._stop_at is None:
             self._stop_at = time.monotonic() + (self._limits.linger if linger is None else linger)
+        self._wake()
+
+    def _wake(self) -> None:
+        # When there is no room for another byte, the loop is being woken already.
         with suppress(OSError):
             self._wake_in.send(b"\0")
 
@@ -101,6 +115,7 @@ class EventLoop:
             self._turn(timeout)
         for connection in list(self._connections):
             self._drop(connection)
+        self._waiters.shutdown(wait=False, cancel_futures=True)
         self._selector.close()
         self._wake_out.close()
         self._wake_in.close()
@@ -122,7 +137,8 @@ class EventLoop:
                 case int():
                     knocking.append(key.data)
                 case _:
-                    self._wake_out.recv(64)
+                    self._wake_out.recv(4096)
+                    self._take_replies(now)
         # A handshake costs as much as several reviews. Reviews first, then a few of them, then the reviews that came
         # meanwhile; what is left over is reported again. So a burst of new connections delays nobody for long.
         for connection in handshakes[:_HANDSHAKES_A_TURN]:
@@ -191,32 +207,42 @@ class EventLoop:
         head = request.head
         environ: dict[str, Any] = {**self._base[connection.listener], **head.environ()}
         environ["REMOTE_ADDR"] = connection.client
-        environ["wsgi.input"] = BytesIO(request.body)
         environ[http1.DRAINING] = self._stop_at is not None
-        keeps_alive = head.keeps_alive and self._stop_at is None
-        status, fields, body = self._respond(environ)
-        fields.append(("Date", self._http_date(now)))
-        answer = http1.answer(status, fields, body, keeps_alive=keeps_alive, is_head=head.method == "HEAD")
-        connection.send(answer, now, closes=not keeps_alive)
-
-    def _respond(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
-        if environ["wsgi.url_scheme"] == "http" and environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return "405 Method Not Allowed", [("Allow", "GET, HEAD")], b""
-        started: list[tuple[str, list[tuple[str, str]]]] = []
-        written: list[bytes] = []
-
-        def start_response(status: str, fields: list[tuple[str, str]], _: object = None) -> Callable[[bytes], object]:
-            started.append((status, fields))
-            return written.append
-
-        chunks = self._app(environ, start_response)
+        respond = partial(wsgi.respond, self._app, environ, request.body)
         try:
-            body = b"".join([*written, *chunks])
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
-        status, fields = started[-1]
-        return status, list(fields), body
+            reply = without_waiting(respond)
+        except WouldWait:
+            connection.set_aside(now)
+            # What the client sends meanwhile is not to be read, and would be reported again and again.
+            self._selector.unregister(connection.sock)
+            future = self._waiters.submit(respond)
+            future.add_done_callback(lambda done: self._reply_later(connection, head, done))
+        else:
+            self._reply(connection, head, reply, now)
+
+    def _reply(self, connection: Connection, head: http1.Head, reply: wsgi.Reply, now: float) -> None:
+        keeps_alive = head.keeps_alive and self._stop_at is None
+        encoded = wsgi.encode(reply, head, keeps_alive=keeps_alive, date=self._http_date(now))
+        connection.send(encoded, now, closes=not keeps_alive)
+
+    def _reply_later(self, connection: Connection, head: http1.Head, done: "Future[wsgi.Reply]") -> None:
+        """In the other thread: only leave the result, and ring."""
+        self._done.append((connection, head, done))
+        self._wake()
+
+    def _take_replies(self, now: float) -> None:
+        while self._done:
+            connection, head, done = self._done.popleft()
+            if connection.stage is not Stage.JUDGING:
+                continue  # given up meanwhile
+            self._selector.register(connection.sock, connection.wants, connection)
+            wanted = connection.wants
+            try:
+                self._reply(connection, head, done.result(), now)
+            except Exception:  # noqa: BLE001  # as in _step
+                self._warn(traceback.format_exc())
+                connection.close()
+            self._settle(connection, wanted)
 
     def _http_date(self, now: float) -> str:
         if now >= self._date[0] + 1:
@@ -262,19 +288,3 @@ class EventLoop:
         with suppress(KeyError, ValueError, OSError):
             self._selector.unregister(connection.sock)
         connection.sock.close()
-
-
-def _base_environ(listener: Listener) -> dict[str, Any]:
-    host, port, *_ = listener.sock.getsockname()
-    return {
-        "SCRIPT_NAME": "",
-        "SERVER_NAME": host,
-        "SERVER_PORT": str(port),
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http" if listener.context is None else "https",
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }

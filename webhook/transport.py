@@ -14,6 +14,7 @@ import urllib3
 
 from webhook.api import Manifest, NoAnswer
 from webhook.kubeconfig import Credentials, Endpoint
+from webhook.waiting import about_to_wait
 
 # More than workers and watches together; connections are only opened when needed.
 POOL_SIZE = 48
@@ -83,6 +84,8 @@ class Transport:
         headers = {"Accept": "application/json", "User-Agent": self._agent, **_authorization(endpoint)}
         if payload is not None:
             headers["Content-Type"] = content
+        # A judge that looks something up is moved to a thread that may wait.
+        about_to_wait()
         try:
             return pool.request(
                 method,
