@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
-        if "control_plane" in getattr(item, "fixturenames", ()):
+        if {"control_plane", "guarded_control_plane"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.apiserver)
     yield  # -k and -m choose here: what they leave out is nobody's surprise and is not counted below
     if not config.getoption("--without-apiserver"):
