@@ -36,9 +36,10 @@ WATCHED = tuple(
         "ValidatingAdmissionPolicyBinding",
     )
 )
-# Somebody who changes an object back as often as we do is another controller: then once in this time is enough.
+# Somebody who changes an object back as often as we do is another controller: then once a second is enough.
 CONTEST_SECONDS = 10.0
 CONTEST_COUNT = 5
+CONTEST_PAUSE = 1.0
 
 
 class Configurations:
@@ -71,7 +72,7 @@ class Configurations:
         place = (resource, name_of(manifest))
         if place in self._written and (event == "DELETED" or version_of(manifest) != self._written[place]):
             if self._is_contested(place):
-                self._queue.add_later(KEY, CONTEST_SECONDS)
+                self._queue.add_later(KEY, CONTEST_PAUSE)
             else:
                 self._queue.add(KEY, urgent=True)
 
