@@ -208,7 +208,7 @@ def _is_settled(namespace: Manifest) -> bool:
     metadata = namespace["metadata"]
     if metadata.get("deletionTimestamp"):
         return True
-    return (metadata.get("annotations") or {}).get(READY_FOR) == metadata.get("uid")
+    return bool((metadata.get("annotations") or {}).get(READY_FOR) == metadata.get("uid"))
 
 
 def _missing_configurations(cluster: KubernetesCluster, settings: Settings, place: Place) -> str:

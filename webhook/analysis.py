@@ -1,0 +1,259 @@
+"""Analysis: the commands that look at a cluster or at files once: check, flow, order and audit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import orjson
+
+from webhook import report
+from webhook.cluster import connect
+from webhook.commands import settings_option
+from webhook.discovery import discover_calico_api
+from webhook.policy.endpoints import PodRef
+from webhook.policy.evaluate import evaluate
+from webhook.policy.finding import Finding, Severity
+from webhook.policy.flows import Flow
+from webhook.policy.matrix import Cell, Matrix, rows
+from webhook.policy.objects import CalicoApi, Direction, Meta, Pod
+from webhook.policy.ports import PROTOCOLS_WITH_PORTS, PortRange, parse_port, parse_protocol
+from webhook.policy.ranges import Cidr, RangeError, parse_address
+from webhook.policy.settings_file import load
+from webhook.policy.traffic import evaluator, verdict
+from webhook.policy.world import World, frozen
+from webhook.sources import Source, from_cluster, from_files
+
+CLEAN, FINDINGS = 0, 1
+_ANY_POD = "any-pod"
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_output = click.option(
+    "--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
+)
+
+
+def _source(command: _F) -> _F:
+    """The options that say where the world comes from."""
+    for option in (
+        click.option("--file", "-f", "files", multiple=True, metavar="PATH", help="Files or folders, - is stdin."),
+        click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False), default=None, help="The cluster's."),
+        settings_option,
+    ):
+        command = option(command)
+    return command
+
+
+class _Progress:
+    """One line on a terminal's standard error that tells what is going on, and is gone at the end."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, text: str) -> None:
+        if self._shown:
+            click.echo(f"\r\033[K{text}", nl=False, err=True)
+
+    def done(self) -> None:
+        if self._shown:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+def _read(files: tuple[str, ...], kubeconfig: str | None, settings: Path, progress: _Progress) -> Source:
+    found = load(settings.read_text(encoding="utf-8"))
+    try:
+        if files:
+            return from_files(files, found, CalicoApi.V1)
+        cluster = connect(kubeconfig, user_agent="audit")
+        return from_cluster(cluster, found, discover_calico_api(cluster), progress)
+    finally:
+        progress.done()
+
+
+def _print_json(value: object) -> None:
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True)
+@settings_option
+@_output
+def check(paths: tuple[str, ...], settings: Path, output: str) -> None:
+    """
+    Judge the manifests of files as admission would, before they are pushed.
+
+    Exit code 1 when anything would be refused; warnings alone are 0.
+
+    \b
+    isolation-baseline check policies/
+    kustomize build . | isolation-baseline check -
+    """
+    source = _read(paths, None, settings, _Progress())
+    # What the product itself would add is not the author's.
+    found = tuple(f for f in evaluate(source.world) if f.ref in source.places)
+    _tell(found, source, output, None)
+
+
+@click.command()
+@_source
+@_output
+@click.option("--matrix/--no-matrix", default=True, show_default=True, help="Who may talk to whom, too.")
+def audit(files: tuple[str, ...], kubeconfig: str | None, settings: Path, output: str, matrix: bool) -> None:
+    """
+    Every finding of a cluster, or of files, and who may talk to whom.
+
+    \b
+    isolation-baseline audit --kubeconfig ~/.kube/config
+    isolation-baseline audit -f backup/ --output json
+    """
+    progress = _Progress()
+    source = _read(files, kubeconfig, settings, progress)
+    progress("judging")
+    found = evaluate(source.world)
+    reach = _matrix(source.world, progress) if matrix else None
+    progress.done()
+    _tell(found, source, output, reach)
+
+
+def _matrix(world: World, progress: _Progress) -> Matrix:
+    names: list[str] = []
+    cells: dict[tuple[str, str], Cell] = {}
+    for name, row in rows(world):
+        names.append(name)
+        cells |= {(name, destination): cell for destination, cell in row.items()}
+        progress(f"who may talk to whom: {len(names)} of {len(world.namespaces)} namespaces")
+    return Matrix(tuple(names), frozen(cells))
+
+
+def _tell(found: tuple[Finding, ...], source: Source, output: str, reach: Matrix | None) -> None:
+    refused = [f for f in found if f.severity is Severity.DENY]
+    if output == "json":
+        value: dict[str, Any] = {
+            "findings": [report.finding_value(f, source.place(f.ref)) for f in found],
+            "unreadable": [{"place": place, "path": e.path, "message": e.message} for place, e in source.unreadable],
+            "settings": source.world.settings.generation,
+        }
+        if reach is not None:
+            value["matrix"] = report.matrix_value(reach)
+        _print_json(value)
+    else:
+        for text in (report.unreadable_text(source.unreadable), report.findings_text(found, source.place)):
+            if text:
+                click.echo(text)
+        if reach is not None:
+            click.echo(report.matrix_text(reach))
+        click.echo(
+            f"{len(refused)} findings, {len(found) - len(refused)} warnings, {len(source.unreadable)} unreadable"
+        )
+    sys.exit(FINDINGS if refused or source.unreadable else CLEAN)
+
+
+@click.command()
+@click.argument("src")
+@click.argument("dst")
+@click.argument("port")
+@_source
+@_output
+def flow(
+    src: str, dst: str, port: str, files: tuple[str, ...], kubeconfig: str | None, settings: Path, output: str
+) -> None:
+    """
+    Whether a connection passes, and which rule decides at each end.
+
+    SRC and DST are namespace/pod, a namespace alone (a pod of it without labels), or an address; PORT is 80, UDP/53,
+    or ICMP. Exit code 1 when the connection is denied.
+
+    \b
+    isolation-baseline flow test/api development/web 8080
+    isolation-baseline flow -f manifests/ test development TCP/80
+    """
+    source = _read(files, kubeconfig, settings, _Progress())
+    protocol, number = parse_target(port)
+    world, ends = source.world, []
+    for text in (src, dst):
+        world, end = resolve(text, world)
+        ends.append(end)
+    found = verdict(Flow(ends[0], ends[1], protocol, number), world)
+    if output == "json":
+        _print_json(report.verdict_value(found))
+    else:
+        click.echo(report.verdict_text(found))
+    sys.exit(CLEAN if found.allowed else FINDINGS)
+
+
+def parse_target(text: str) -> tuple[int, int]:
+    """Read `80`, `UDP/53`, `ICMP`: a protocol number and a port."""
+    name, _, port = text.rpartition("/")
+    try:
+        if not name and not port.isdigit():
+            return parse_protocol(port), 0
+        protocol = parse_protocol(name or "TCP")
+        found = parse_port(port)
+    except RangeError as e:
+        raise click.BadParameter(f"expected 80, UDP/53 or ICMP: {e}", param_hint="PORT") from None
+    if not isinstance(found, PortRange) or found.low != found.high or protocol not in PROTOCOLS_WITH_PORTS:
+        raise click.BadParameter("expected one port number, such as 80 or UDP/53", param_hint="PORT")
+    return protocol, found.low
+
+
+def resolve(text: str, world: World) -> tuple[World, PodRef | Cidr]:
+    """The end that a word means; a namespace alone stands for a pod of it that has no labels."""
+    try:
+        return world, parse_address(text)
+    except RangeError:
+        namespace, _, name = text.partition("/")
+    if namespace not in world.namespaces:
+        known = ", ".join(sorted(world.namespaces)[:8]) or "none"
+        raise click.BadParameter(f"there is no namespace {namespace!r}; there are: {known}")
+    if name and (namespace, name) not in world.pods:
+        known = ", ".join(sorted(n for ns, n in world.pods if ns == namespace)[:8]) or "none"
+        raise click.BadParameter(f"there is no pod {text!r}; there are: {known}")
+    if not name:
+        name = _ANY_POD
+        pod = Pod(Meta(name, namespace=namespace))
+        world = replace(world, pods=frozen({**world.pods, (namespace, name): pod}))
+    return world, PodRef(namespace, name)
+
+
+@click.command()
+@click.argument("namespace")
+@_source
+@_output
+def order(namespace: str, files: tuple[str, ...], kubeconfig: str | None, settings: Path, output: str) -> None:
+    """
+    Every policy that has a say about the pods of a namespace, in the order in which Calico asks them.
+
+    \b
+    isolation-baseline order development --kubeconfig ~/.kube/config
+    """
+    source = _read(files, kubeconfig, settings, _Progress())
+    world, end = resolve(namespace, source.world)
+    assert isinstance(end, PodRef), "a namespace is no address"
+    found = []
+    for direction in Direction:
+        for stack in evaluator(world).stack(end, direction):
+            found += [
+                {
+                    "direction": direction.value,
+                    "tier": stack.tier.name,
+                    "tierOrder": stack.tier.order,
+                    "order": None if policy.order == float("inf") else policy.order,
+                    "policy": str(policy.ref),
+                    "staged": policy.staged,
+                }
+                for policy in stack.policies
+            ]
+    if output == "json":
+        _print_json(found)
+        return
+    for direction in Direction:
+        click.echo(f"{direction.value.lower()} of pods in {namespace}")
+        for item in found:
+            if item["direction"] == direction.value:
+                shown = "none" if item["order"] is None else f"{item['order']:g}"
+                staged = "  (staged: decides nothing)" if item["staged"] else ""
+                click.echo(f"  tier {item['tier']:<10} order {shown:>7}  {item['policy']}{staged}")
