@@ -189,18 +189,11 @@ def _judged(request: AdmissionRequest, old: Any, new: Any, world: World) -> Judg
 
 
 def _judged_tier(old: Tier | None, new: Tier, found: list[Finding], world: World) -> Judgement:
-    """A tier's order and default action are part of what its policies mean: they are judged again."""
-    after = world.with_tier(new)
-    found += findings(new, after)
-    before = world if old is None else world.with_tier(old)
-    stood = [] if old is None else list(findings(old, before))
-    is_other = old is None or (old.order, old.default_action) != (new.order, new.default_action)
-    # When the tier alone is refused, its policies need no judgement.
-    if is_other and not added(stood, found):
-        inside = [policy for policy in world.policies.values() if policy.tier == new.name]
-        found += [finding for policy in inside for finding in findings(policy, after)]
-        stood += [finding for policy in inside for finding in findings(policy, before)]
-    return _compared(stood, found)
+    """Judge a tier, and with it the policies whose meaning its order and default action are part of."""
+    if old is not None and (old.order, old.default_action) == (new.order, new.default_action):
+        return Judgement(tuple(found))
+    stood = [] if old is None else list(findings(old, world.with_tier(old)))
+    return _compared(stood, [*found, *findings(new, world.with_tier(new))])
 
 
 def _compared(stood: Iterable[Finding], found: Iterable[Finding]) -> Judgement:
