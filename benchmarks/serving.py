@@ -23,6 +23,7 @@ GOCLIENT = Path(__file__).resolve().parents[1] / "tests" / "goclient"
 # (name, server, its arguments, seconds of computing in the judge). Sixteen threads, for with two the spare connections
 # that Go opens stop the stock worker at once, and there is nothing to compare with.
 SERVERS: list[tuple[str, str, tuple[str, ...], float]] = [
+    ("ours, the whole guard", "guard", (), 0.0),
     ("ours, static answer", "ours", (), 0.0),
     ("ours, judge of 150 µs", "ours", (), 0.00015),
     ("stock gthread, 16 threads, static answer", "stock", ("--threads", "16"), 0.0),
@@ -42,10 +43,23 @@ class Figures:
 
 
 def policy_review(judge_seconds: float) -> bytes:
-    """A review of a NetworkPolicy of ten rules, 3 KB, as kubectl's user would cause it."""
-    ports = [{"action": "Allow", "protocol": "TCP", "source": {"selector": "app == 'api'"}} for _ in range(5)]
-    nets = [
-        {"action": "Allow", "destination": {"nets": [f"10.0.{n}.0/24"], "ports": [53, "8000:8080"]}} for n in range(5)
+    """A review of a NetworkPolicy of ten rules, 3 KB, that the guard allows without a word."""
+    ingress = [
+        {
+            "action": "Allow",
+            "protocol": "TCP",
+            "source": {"selector": f"app == 'api-{n}'"},
+            "destination": {"ports": [8080 + n]},
+        }
+        for n in range(5)
+    ]
+    egress = [
+        {
+            "action": "Allow",
+            "protocol": "UDP",
+            "destination": {"selector": f"tier == 'db-{n}'", "ports": [53, "8000:8080"]},
+        }
+        for n in range(5)
     ]
     kind = {"group": "crd.projectcalico.org", "version": "v1", "kind": "NetworkPolicy"}
     resource = {"group": "crd.projectcalico.org", "version": "v1", "resource": "networkpolicies"}
@@ -57,15 +71,26 @@ def policy_review(judge_seconds: float) -> bytes:
         "requestKind": kind,
         "requestResource": resource,
         "name": "web",
-        "namespace": "shop",
+        "namespace": "shop-7-dev",
         "operation": "CREATE",
         "userInfo": {"username": "alice", "groups": ["shop-admins", "system:authenticated"]},
         "object": {
             "apiVersion": "crd.projectcalico.org/v1",
             "kind": "NetworkPolicy",
             "compute": judge_seconds,
-            "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}, "managedFields": [managed]},
-            "spec": {"order": 600, "selector": "app == 'web'", "ingress": ports, "egress": nets},
+            "metadata": {
+                "name": "web",
+                "namespace": "shop-7-dev",
+                "labels": {"app": "web"},
+                "managedFields": [managed],
+            },
+            "spec": {
+                "order": 600,
+                "selector": "app == 'web'",
+                "types": ["Ingress", "Egress"],
+                "ingress": ingress,
+                "egress": egress,
+            },
         },
         "oldObject": None,
         "dryRun": False,
@@ -84,8 +109,8 @@ def cpu_seconds(process: Process) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def load(client: Path, port: int, authority: Path, review: Path, *, callers: int, seconds: float) -> dict[str, Any]:
-    command = [str(client), "-url", f"https://localhost:{port}/judge", "-ca", str(authority), "-review", str(review)]
+def load(client: Path, url: str, authority: Path, review: Path, *, callers: int, seconds: float) -> dict[str, Any]:
+    command = [str(client), "-url", url, "-ca", str(authority), "-review", str(review)]
     command += ["-callers", str(callers), "-for", f"{seconds}s"]
     measured: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return measured
@@ -102,9 +127,10 @@ def measure(
         review.write(policy_review(judge_seconds))
         review.flush()
         path = Path(review.name)
-        load(client, process.port, files.authority, path, callers=options.callers, seconds=0.5)
+        url = f"https://localhost:{process.port}{'/validate-policy' if kind == 'guard' else '/judge'}"
+        load(client, url, files.authority, path, callers=options.callers, seconds=0.5)
         before = cpu_seconds(process)
-        seen = load(client, process.port, files.authority, path, callers=options.callers, seconds=options.seconds)
+        seen = load(client, url, files.authority, path, callers=options.callers, seconds=options.seconds)
         used = cpu_seconds(process) - before
     return Figures(
         rate=(seen["sent"] - seen["failed"]) / seen["seconds"],

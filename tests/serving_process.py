@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,6 @@ from webhook.serving import Limits, ServeOptions, TlsFiles, serve
 from webhook.waiting import about_to_wait
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMESPACES = {"group": "", "version": "v1", "resource": "namespaces"}
 
 
 def review(**changes: Any) -> bytes:
@@ -29,7 +29,7 @@ def review(**changes: Any) -> bytes:
         "uid": "u-1",
         "operation": "CREATE",
         "kind": {"group": "", "version": "v1", "kind": "Namespace"},
-        "resource": NAMESPACES,
+        "resource": {"group": "", "version": "v1", "resource": "namespaces"},
         "name": "dev",
         **changes,
     }
@@ -52,6 +52,29 @@ def make_app() -> Flask:
     return create_app({"/judge": judge}, is_ready=lambda: (True, "ok"))
 
 
+def make_guarded_app() -> Flask:
+    """The whole guard, over a cluster in memory with a thousand namespaces."""
+    # Here, for the servers without it are to be as small as they are in the tests.
+    from webhook.api import NAMESPACES
+    from webhook.judges import Judging
+    from webhook.memory import MemoryCluster
+    from webhook.policy.objects import CalicoApi
+    from webhook.policy.parse import parse
+    from webhook.roles import EXAMPLE_SETTINGS
+    from webhook.settings_watch import SettingsWatch
+    from webhook.supervise import wait_until
+
+    cluster = MemoryCluster()
+    for number in range(1000):
+        metadata = {"name": f"shop-{number}-dev", "labels": {"env": "dev"}}
+        cluster.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    judging = Judging(cluster, SettingsWatch(EXAMPLE_SETTINGS), CalicoApi.V1, parse=parse)
+    judging.start()
+    ready, why = wait_until(judging.is_ready, seconds=20, stop=threading.Event())
+    assert ready, why
+    return create_app(judging.judges(), is_ready=judging.is_ready)
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A running server process."""
@@ -70,7 +93,7 @@ class Process:
 
 @contextmanager
 def started(kind: str, tls: TlsFiles, *arguments: str, log: Path | None = None) -> Iterator[Process]:
-    """`kind` is "ours" or "stock"; the process is ended with the block."""
+    """`kind` is "ours", "guard" or "stock"; the process is ended with the block."""
     command = [sys.executable, "-m", "tests.serving_process", kind, str(tls.cert), str(tls.key), *arguments]
     # What the server writes is not read while it runs: a full pipe would stop it.
     with (log or Path(os.devnull)).open("wb") as errors:
@@ -100,7 +123,7 @@ def _serve_ours(tls: TlsFiles, options: argparse.Namespace) -> None:
             (options.began / str(os.getpid())).touch()
 
     serve(
-        make_app,
+        make_guarded_app if options.kind == "guard" else make_app,
         ServeOptions("127.0.0.1", 0, tls, 0, options.workers, Limits(linger=options.linger, grace=5)),
         post_worker_init=began,
         when_listening=_tell,
@@ -135,7 +158,7 @@ def _serve_stock(tls: TlsFiles, options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["ours", "stock"])
+    parser.add_argument("kind", choices=["ours", "guard", "stock"])
     parser.add_argument("cert", type=Path)
     parser.add_argument("key", type=Path)
     parser.add_argument("--workers", type=int, default=1)
@@ -143,7 +166,7 @@ def main() -> None:
     parser.add_argument("--linger", type=float, default=0.0)
     parser.add_argument("--began", type=Path)
     options = parser.parse_args()
-    start = _serve_ours if options.kind == "ours" else _serve_stock
+    start = _serve_stock if options.kind == "stock" else _serve_ours
     start(TlsFiles(options.cert, options.key), options)
 
 
