@@ -29,7 +29,7 @@ from webhook.settings_watch import SettingsWatch
 from webhook.webhooks import ByService, ByUrl, Reached, mutating_configuration, validating_configuration
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def serve(
     log.info("event=start role=serve calico=%s bind=%s workers=%s", api.value, bind, options.workers)
     judging: list[Judging] = []
 
-    def app() -> Flask:
+    def app() -> WSGIApplication:
         watch = SettingsWatch(settings)
         threading.Thread(target=watch.run, name="settings", daemon=True).start()
         found = Judging(connect(kubeconfig, user_agent="serve"), watch, api, parse=parse)

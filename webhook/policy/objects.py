@@ -50,7 +50,7 @@ class Labels(Mapping[str, str]):
 NO_LABELS = Labels()
 
 
-class InvalidObject(Exception):
+class InvalidObject(Exception):  # noqa: N818  # the word says it already
     """An object cannot be read; carries the path of the first field at fault and what was expected there."""
 
     def __init__(self, path: str, message: str) -> None:
@@ -170,7 +170,7 @@ class HostEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class ServiceEndpoints:
-    """The (address, protocol number, port) triples behind one Service; `has_selector` False means hand-written slices."""
+    """The (address, protocol number, port) triples behind a Service; without a selector somebody wrote them by hand."""
 
     namespace: str
     name: str
@@ -184,7 +184,7 @@ class Action(Enum):
     ALLOW = "Allow"
     DENY = "Deny"
     LOG = "Log"
-    PASS = "Pass"
+    PASS = "Pass"  # noqa: S105  # an action
 
 
 class Direction(Enum):
@@ -222,7 +222,7 @@ class DefectKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One place where what is written is not what is enforced: path of the field, the text there, one lower-case line."""
+    """One place where what is written is not what is enforced: the field's path, the text there, one line about it."""
 
     kind: DefectKind
     path: str
@@ -240,7 +240,7 @@ class PortMatch:
 
 @dataclass(frozen=True, slots=True)
 class ServiceMatch:
-    """A `services` clause; in a namespaced policy without namespace Calico matches nothing, `namespace` is then empty."""
+    """A `services` clause; where a namespaced policy names no namespace it is empty, and Calico matches nothing."""
 
     name: str
     namespace: str

@@ -52,7 +52,7 @@ class Identities:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One declared environment: name patterns (`*` is any run of characters), mode, and who may claim it (None: anyone)."""
+    """One environment: name patterns (`*` is any run of characters), mode, and who may claim it (None: anyone)."""
 
     name: str
     names: tuple[str, ...] = ()
