@@ -7,7 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.dice import Dice, Manifest
+from tests.dice import Dice
+from tests.shapes import Manifest
 from webhook.policy.objects import HostEndpoint, Namespace, NetworkSet, Pod, Policy, ServiceAccount, Tier
 from webhook.policy.parse import parse, parse_service_endpoints
 from webhook.policy.settings import Settings

@@ -53,7 +53,7 @@ def _labels(dice: Dice) -> list[dict[str, str]]:
 @given(st.randoms(use_true_random=False))
 def test_well_formed_subjects_mean_the_same_joined_as_text(random: Any) -> None:
     dice = Dice(random, crooked=0)
-    texts = {
+    texts: dict[str, Any] = {
         key: dice.selector() for key in ("selector", "namespaceSelector", "serviceAccountSelector") if dice.chance(0.6)
     }
     written = [texts.get(key, "") for key in ("selector", "namespaceSelector", "serviceAccountSelector")]

@@ -76,7 +76,7 @@ def test_pod_selectors(selector: Any, subject: str) -> None:
     assert (str(policy.subject), policy.defects) == (subject, ())
 
 
-PEERS = [
+PEERS: list[Any] = [
     # id, from, selector, nets, notNets of each peer
     ("no peers is anyone", None, [(None, None, ())]),
     ("an empty list too", [], [(None, None, ())]),
@@ -112,7 +112,7 @@ def test_peers(peers: Any, expected: Any) -> None:
     ] == [(selector, nets, list(not_nets)) for selector, nets, not_nets in expected]
 
 
-BLOCKS = [
+BLOCKS: list[Any] = [
     # id, block, nets, notNets, defects: row 5 of calico.md §12
     ("a leading zero: any source", {"cidr": "010.0.0.0/8"}, None, [], ["cidr"]),
     ("an address without a length: any source", {"cidr": "10.0.0.1"}, None, [], ["cidr"]),
@@ -184,7 +184,7 @@ def test_cluster_policies() -> None:
             {"action": "Deny", "to": [{"namespaces": {}}]},
         ],
     )
-    assert (policy.tier, policy.order, policy.types) == ("kube-admin", 10.0, {I, E})
+    assert (policy.tier, policy.order, policy.types) == ("kube-admin", 10.0, frozenset({I, E}))
     assert (policy.kind, str(policy.subject)) == (PolicyKind.CLUSTER_NETWORK_POLICY, f'({PODS} && pcns.env == "x")')
     # Row 10 of calico.md §12: namespaces without the clause that keeps network sets out.
     assert [str(rule.source.selector) for rule in policy.ingress] == [
