@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from webhook.policy.objects import ANY_ENTITY, Action, Direction, Entity, IcmpMatch, PortMatch, Rule, ServiceMatch
-from webhook.policy.ranges import AddressSet, PortSet
+from webhook.policy.ranges import AddressSet, Family, PortSet
 from webhook.policy.selectors import Not, Selector
 from webhook.policy.undercut.peers import Kind, Peer, residual
 
 ALL_PROTOCOLS = (1 << 256) - 1
 TCP, UDP = 6, 17
 ICMP_PROTOCOLS = 1 << 1 | 1 << 58
+_ICMP_FAMILIES: dict[int, Family] = {1 << 1: 4, 1 << 58: 6}  # whose headers they are
 ANY_ADDRESS = AddressSet.everything()
 ANY_PORT = PortSet.everything()
 NO_PORT = PortSet()
@@ -25,7 +26,8 @@ class Region:
 
     For ICMP the ports are type * 256 + code, which are as many as ports. `port_name` is the name that the container
     port has on the endpoint that receives; `service` the service whose endpoint the peer is. Conditions on labels
-    are over what is not fixed of the endpoint.
+    are over what is not fixed of the endpoint. In one place, the conditions on a set are on the labels of
+    the subject's own namespace.
     """
 
     peer: tuple[Selector, ...] = ()
@@ -38,6 +40,7 @@ class Region:
     port_name: str = ""
     source_port_name: str = ""
     service: ServiceMatch | None = None
+    is_one_place: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -104,12 +107,16 @@ def shape(rule: Rule, direction: Direction) -> Shape:
     if rule.not_icmp is not None:
         protocols &= ICMP_PROTOCOLS
         ports = ports.difference(_icmp(rule.not_icmp))
+    own_addresses, peer_addresses = _addresses(own, rule), _addresses(peer, rule)
+    family = _ICMP_FAMILIES.get(protocols) if rule.icmp is not None or rule.not_icmp is not None else None
+    if family is not None:
+        own_addresses, peer_addresses = own_addresses.only(family), peer_addresses.only(family)
     return Shape(
         rule,
         own,
         peer,
-        _addresses(own, rule),
-        _addresses(peer, rule),
+        own_addresses,
+        peer_addresses,
         protocols,
         ports,
         source_ports,
@@ -202,6 +209,7 @@ def regions(
         seen.ports,
         seen.source_ports,
         service=service,
+        is_one_place=peer.labels is not None and peer.namespace == subject.namespace,
     )
     # Sets and strangers have no ports with names.
     peer_can = peer.kind in (Kind.POD, Kind.HOST)

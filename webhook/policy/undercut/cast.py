@@ -81,7 +81,7 @@ def actors(part: Part, family: Family, world: World, taken: Sequence[Actor]) -> 
         host = HostEndpoint(meta, ref, (address.address,), named_ports=ports)
         yield Actor(address, address, f"host {address.address} (a HostEndpoint{_worn(part.labels)})", host=host)
     else:
-        yield _set_actor(part, address, world)
+        yield _set_actor(part, address, world, taken)
 
 
 def pick(addresses: AddressSet, family: Family, preferred: Sequence[str], taken: Sequence[Actor]) -> Cidr:
@@ -154,21 +154,20 @@ def _namespaces(part: Part, world: World, taken: Sequence[Actor]) -> Iterator[Na
     )
     if NAMESPACE not in part.labels:
         yield from islice(fitting, 2)
-    yield from _made_up_namespaces(part, asked, world)
+    yield from _made_up_namespaces(part, asked, world, taken)
 
 
-def _made_up_namespaces(part: Part, asked: dict[str, str], world: World) -> Iterator[Namespace]:
+def _made_up_namespaces(part: Part, asked: dict[str, str], world: World, taken: Sequence[Actor]) -> Iterator[Namespace]:
     peer = part.peer
     wanted = peer.namespace or part.labels.get(NAMESPACE) or f"{peer.environment or 'unlabelled'}-example"
-    names = [wanted]
-    if not peer.namespace and wanted in world.namespaces:
+    used = {*world.namespaces, *(actor.namespace.name for actor in taken if actor.namespace is not None)}
+    if not peer.namespace and wanted in used:
         # Begins, ends and contains what the name itself does, and is no name that a selector spells out.
-        names = [f"{wanted}-x-{wanted}"]
-    for name in names:
-        labels = {**asked, METADATA_NAME: name}
-        if peer.environment is not None:
-            labels[world.settings.environment_label] = peer.environment
-        yield Namespace(Meta(name, labels=Labels(labels)))
+        wanted = f"{wanted}-x-{wanted}"
+    labels = {**asked, METADATA_NAME: wanted}
+    if peer.environment is not None:
+        labels[world.settings.environment_label] = peer.environment
+    yield Namespace(Meta(wanted, labels=Labels(labels)))
 
 
 def _made_up_pod(part: Part, family: Family, namespace: Namespace, world: World, taken: Sequence[Actor]) -> Actor:
@@ -207,7 +206,7 @@ def _place(namespace: Namespace, world: World) -> str:
     return f"a namespace such as {namespace.name}{_worn(others)}"
 
 
-def _set_actor(part: Part, address: Cidr, world: World) -> Actor:
+def _set_actor(part: Part, address: Cidr, world: World, taken: Sequence[Actor]) -> Actor:
     """A set that exists, in its namespace as it is or may yet be labelled."""
     peer = part.peer
     found = next(
@@ -217,12 +216,14 @@ def _set_actor(part: Part, address: Cidr, world: World) -> Actor:
         and known.meta.labels == peer.labels
         and set_addresses(known).contains(address)
     )
-    labels = {METADATA_NAME: peer.namespace}
-    if peer.namespace in world.namespaces:
-        labels = dict(world.namespaces[peer.namespace].meta.labels)
-    for key, value in part.labels.items():
-        labels[key.removeprefix(NAMESPACE_PREFIX)] = value
-    namespace = Namespace(Meta(peer.namespace, labels=Labels(labels)))
+    there = (actor.namespace for actor in taken if actor.namespace is not None)
+    namespace = next((known for known in there if known.name == peer.namespace), None)
+    if namespace is None:
+        labels = {METADATA_NAME: peer.namespace}
+        if peer.environment is not None:
+            labels[world.settings.environment_label] = peer.environment
+        labels |= {key.removeprefix(NAMESPACE_PREFIX): value for key, value in part.labels.items()}
+        namespace = Namespace(Meta(peer.namespace, labels=Labels(labels)))
     text = f"address {address.address} (in {found.ref})"
     return Actor(address, address, text, is_real=True, namespace=namespace, network_set=found)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from webhook.policy.ranges import PortSet
 from webhook.policy.satisfy import PRESENT, Unknown, Unsatisfiable, Witness, satisfiable
-from webhook.policy.selectors import NAMESPACE, SERVICE_ACCOUNT, Labels, Not, Selector, conjunction, keys
+from webhook.policy.selectors import NAMESPACE, SERVICE_ACCOUNT, Labels, Not, NotEqual, Selector, conjunction, keys
 from webhook.policy.undercut.boxes import ANY_ADDRESS, ANY_PORT, Cover, Region
 
 # A realistic policy takes some hundred steps, one of every rule the API accepts with nothing to hide some ten
@@ -65,7 +65,7 @@ def find(region: Region, covers: Sequence[Cover], budget: Budget) -> Found | Non
             budget.spend(4)
             pending.extend((part, at + 1) for part in _outside(current, covers[at]))
             continue
-        own = model(current.own, budget)
+        own = model((*current.own, *current.peer) if current.is_one_place else current.own, budget)
         other = model(current.peer, budget) if own is not None else None
         if own is not None and other is not None:
             return Found(current, own, other)
@@ -83,7 +83,9 @@ def model(conditions: tuple[Selector, ...], budget: Budget) -> Labels | None:
 
 def _solved(selector: Selector, budget: Budget) -> Labels | None:
     # Only pods have conditions on these two labels left, and every pod has both.
-    domains = dict.fromkeys(keys(selector) & _ALWAYS_PRESENT, PRESENT)
+    names = keys(selector) & _ALWAYS_PRESENT
+    domains = dict.fromkeys(names, PRESENT)
+    selector = conjunction(selector, *(NotEqual(key, "") for key in sorted(names)))
     for allowed, cost in ((_EASY, _EASY_COST), (_HARD, _HARD)):
         budget.spend(cost)
         match satisfiable(selector, domains, budget=allowed):
@@ -144,6 +146,8 @@ def _outside(region: Region, cover: Cover) -> Iterator[Region]:
     if cover.own_addresses is not ANY_ADDRESS and not cover.own_addresses.covers(rest.own_addresses):
         yield from _unless_empty(replace(rest, own_addresses=rest.own_addresses.difference(cover.own_addresses)))
         rest = replace(rest, own_addresses=rest.own_addresses.intersection(cover.own_addresses))
+    if rest.is_empty:
+        return
     if cover.own is not None:
         yield replace(rest, own=(*rest.own, Not(cover.own)))
         rest = replace(rest, own=(*rest.own, cover.own))

@@ -107,10 +107,9 @@ def _casts(judgement: Judgement, direction: Direction, hit: Hit) -> Iterator[tup
 
 
 def _families(region: Region) -> Iterator[Family]:
-    # An ICMP condition is on the header of one family's ICMP.
-    if region.protocols != 1 << 58 and region.peer_addresses.v4 and region.own_addresses.v4:
+    if region.peer_addresses.v4 and region.own_addresses.v4:
         yield 4
-    if region.protocols != 1 << 1 and region.peer_addresses.v6 and region.own_addresses.v6:
+    if region.peer_addresses.v6 and region.own_addresses.v6:
         yield 6
 
 
