@@ -34,6 +34,9 @@ check: $(INSTALLED)
 controlplane: $(INSTALLED)
 	@$(BIN)/python -m tests.controlplane
 
+# A Python that was upgraded or removed takes what was installed for it along.
+$(shell test -x $(BIN)/python || rm -f $(INSTALLED))
+
 # The stamp is younger than the lock only when everything in the lock has been installed.
 $(INSTALLED): requirements-dev.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
