@@ -81,7 +81,6 @@ class Server:
                 outer.asked.append(Asked(self.command, url.path, query, dict(self.headers), body))
                 outer.tell(self, outer.answers.pop(0) if outer.answers else Told())
 
-
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
             setattr(Handler, f"do_{method}", Handler.handle_any)
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -209,6 +208,12 @@ def test_a_delete_names_the_uid_that_it_means(server: Server, cluster: Kubernete
         "propagationPolicy": "Background",
         "preconditions": {"uid": "u1"},
     }
+
+
+def test_a_delete_that_is_only_tried_says_so_in_its_body(server: Server, cluster: KubernetesCluster) -> None:
+    """The API server reads no query beside a body: with dryRun there it would delete."""
+    cluster.delete(POLICIES, "p", "a", dry_run=True)
+    assert (server.asked[0].body or {})["dryRun"] == ["All"]
 
 
 ERRORS = [

@@ -333,6 +333,24 @@ def test_the_second_takes_over_when_the_first_lets_go(cluster: KubernetesCluster
     second.stop()
 
 
+def test_a_dry_run_changes_nothing(cluster: KubernetesCluster, control: Control) -> None:
+    found = born(cluster, "dev-dry")
+    before = essence_of(cluster, "dev-dry")
+    cluster.delete(POLICIES, "default-deny", "dev-dry", dry_run=True)
+    cluster.patch(POLICIES, "default-deny", {"spec": {"order": 1}}, "dev-dry", dry_run=True)
+    cluster.create(
+        POLICIES, {**of(cluster, "dev-dry")[0], "metadata": {"name": "x", "namespace": "dev-dry"}}, dry_run=True
+    )
+    found["spec"]["finalizers"] = []
+    cluster.replace(NAMESPACES, found, subresource="finalize", dry_run=True)
+    cluster.delete(NAMESPACES, "dev-dry", dry_run=True)
+    assert essence_of(cluster, "dev-dry") == before
+
+
+def essence_of(cluster: KubernetesCluster, namespace: str) -> object:
+    return cluster.get(NAMESPACES, namespace), of(cluster, namespace)
+
+
 @contextmanager
 def process(kubeconfig: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "webhook.cli", "control", "--kubeconfig", str(kubeconfig)]

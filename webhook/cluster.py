@@ -169,8 +169,10 @@ class KubernetesCluster:
         body: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
-        query = {"dryRun": "All"} if dry_run else {}
-        self._call("DELETE", resource.path(namespace, name), query=query, body=body, timeout=timeout)
+        if dry_run:
+            # In the body: of a DELETE that has one, the API server does not read the query, and would delete.
+            body["dryRun"] = ["All"]
+        self._call("DELETE", resource.path(namespace, name), body=body, timeout=timeout)
 
     def served(self, group: str, version: str, *, timeout: float = DEFAULT_TIMEOUT) -> frozenset[str]:
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"

@@ -20,6 +20,7 @@ from webhook.lease import Lease
 from webhook.observe import Observer, Parse
 from webhook.policy.objects import CalicoApi
 from webhook.policy.settings import OWN_NAMESPACE, Settings
+from webhook.probe import Probe
 from webhook.reflect import Reflector
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,14 @@ class Control:
             kept = Configurations(cluster, desired_configurations, self.controller.queue, self.metrics)
             self.controller.register(CONFIGURATIONS_KEY, kept.look)
             self._reflectors = [Reflector(cluster, resource, kept) for resource in WATCHED]
+        self.probe = Probe(
+            cluster,
+            lambda: self.observer.world,
+            events=self.events,
+            metrics=self.metrics,
+            leads=self._leads,
+        )
+        self._is_guarded = desired_configurations is not None
         self._stopping = threading.Event()
         self._workers: list[threading.Thread] = []
         self._others: list[threading.Thread] = []
@@ -104,6 +113,9 @@ class Control:
         self.observer.start()
         self._thread("events", self.events.run)
         self._thread("gauges", self._measure)
+        if self._is_guarded:
+            # Without configurations to keep there is no guard to try.
+            self._thread("probe", self.probe.run)
         for number in range(self.options.workers):
             self._workers.append(self._thread(f"worker-{number}", self.controller.work))
         self._thread("election", self._elect)
@@ -117,6 +129,7 @@ class Control:
             self.lease.stop()
         for reflector in self._reflectors:
             reflector.stop()
+        self.probe.stop()
         self.events.stop()
         self.observer.stop()
         for thread in self._others:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 # The aim is a median of 0.1 s, and 0.3 s for 99 of 100, with a minute for a thousand at once.
@@ -35,6 +37,10 @@ class ControlMetrics:
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
+
+    def forget_probe(self, path: str) -> None:
+        with suppress(KeyError):
+            self.probe_holds.remove(path)
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"isolation_baseline_control_{name}", help_text, labels, registry=self.registry)
