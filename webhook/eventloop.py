@@ -42,6 +42,8 @@ class Limits:
     # Together with what else is open under the usual limit of 1,024 descriptors.
     connections: int = 512
     bodies: int = 64 * 1024 * 1024
+    # A larger review may take long to judge, and is judged beside the loop. Nearly all are smaller.
+    inline: int = 16 * 1024
     # Reviews that ask the API server something at the same time.
     waiters: int = 16
     # A stopping server goes on accepting this long, for until then others believe that it is there.
@@ -53,8 +55,9 @@ class Limits:
 class EventLoop:
     """
     Serves a WSGI application. It runs in the loop's own thread, between the sockets: judging is computation, and a
-    second thread would only take turns with it. What would have to wait for the network says so (WouldWait), and is
-    done again in a thread that may; the connection stays the loop's all the time.
+    second thread would only take turns with it. Two kinds of reviews are done beside the loop, while their connections
+    stay the loop's: large ones, so that nobody's policy of a megabyte stops everybody; and those that would have to
+    wait for the network, which say so (WouldWait) and are done again in a thread that may.
     """
 
     def __init__(
@@ -69,6 +72,8 @@ class EventLoop:
         self._selector = selectors.DefaultSelector()
         self._pipelined: list[Connection] = []
         self._waiters = ThreadPoolExecutor(limits.waiters, thread_name_prefix="waiter")
+        # One thread: it takes turns with the loop, and more of them would leave the loop fewer turns.
+        self._heavy = ThreadPoolExecutor(1, thread_name_prefix="heavy")
         self._done: deque[tuple[Connection, http1.Head, Future[wsgi.Reply]]] = deque()
         self._base = [
             wsgi.base_environ(*listener.sock.getsockname()[:2], is_tls=listener.context is not None)
@@ -115,7 +120,8 @@ class EventLoop:
             self._turn(timeout)
         for connection in list(self._connections):
             self._drop(connection)
-        self._waiters.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._waiters, self._heavy):
+            pool.shutdown(wait=False, cancel_futures=True)
         self._selector.close()
         self._wake_out.close()
         self._wake_in.close()
@@ -209,16 +215,21 @@ class EventLoop:
         environ["REMOTE_ADDR"] = connection.client
         environ[http1.DRAINING] = self._stop_at is not None
         respond = partial(wsgi.respond, self._app, environ, request.body)
+        if len(request.body) > self._limits.inline:
+            self._set_aside(connection, head, self._heavy.submit(respond), now)
+            return
         try:
             reply = without_waiting(respond)
         except WouldWait:
-            connection.set_aside(now)
-            # What the client sends meanwhile is not to be read, and would be reported again and again.
-            self._selector.unregister(connection.sock)
-            future = self._waiters.submit(respond)
-            future.add_done_callback(lambda done: self._reply_later(connection, head, done))
+            self._set_aside(connection, head, self._waiters.submit(respond), now)
         else:
             self._reply(connection, head, reply, now)
+
+    def _set_aside(self, connection: Connection, head: http1.Head, later: "Future[wsgi.Reply]", now: float) -> None:
+        connection.set_aside(now)
+        # What the client sends meanwhile is not to be read, and would be reported again and again.
+        self._selector.unregister(connection.sock)
+        later.add_done_callback(lambda done: self._reply_later(connection, head, done))
 
     def _reply(self, connection: Connection, head: http1.Head, reply: wsgi.Reply, now: float) -> None:
         keeps_alive = head.keeps_alive and self._stop_at is None

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -30,6 +31,8 @@ AppFactory = Callable[[], "WSGIApplication"]
 BACKLOG = 1024
 # A worker whose loop does not turn for this long is replaced. Judging is bounded far below.
 STUCK = 30
+# The seconds that one computing thread may keep another from running.
+TURN = 0.001
 # What the arbiter gives its workers above what they take themselves.
 MARGIN = 5
 
@@ -141,6 +144,8 @@ class EventLoopWorker(Worker):  # type: ignore[misc]  # gunicorn ships no types
         self._loop = EventLoop(listeners, self.wsgi, options.limits, _warn)
         if not self.alive:
             self._loop.stop()
+        # While a large review is judged in its thread, the loop gets its turn after this long and not after 5 ms.
+        sys.setswitchinterval(TURN)
         self._loop.run(self._tick)
 
     def handle_exit(self, sig: int, frame: object) -> None:
