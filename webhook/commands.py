@@ -24,6 +24,15 @@ settings_option = click.option(
     show_default="the documented example",
     help="The settings file.",
 )
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a list that stands twice twice: people read this, and not every tool knows anchors."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
 _API = click.Choice([api.value for api in CalicoApi])
 
 
@@ -56,7 +65,7 @@ def render(namespace: str, settings: Path, environment: str | None, api: str, fl
     if floor and mode is not CalicoApi.KUBERNETES:
         objects.append(manifest(isolation_floor(found), mode, found))
     click.echo(f"# {found.environment_label}={assignment.environment}: {assignment.reason}")
-    click.echo(yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(yaml.dump_all(objects, Dumper=_Plain, sort_keys=False, allow_unicode=True), nl=False)
 
 
 @click.command()
