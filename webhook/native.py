@@ -33,7 +33,7 @@ def _natives(settings: Settings, reached: Reached, api: CalicoApi) -> tuple[Nati
     return (
         guard_present_for_namespaces(settings, reached),
         guard_present_for_policies(settings, reached, api),
-        baseline_present(settings, api),
+        baseline_present(settings, exempt, api),
         definitions_kept(),
         pod_address_not_claimed(settings, exempt),
         namespaces(settings, exempt),
@@ -89,7 +89,7 @@ def _validation(check: Check, expression: str) -> Manifest:
 
 def _binding(native: Native, settings: Settings) -> Manifest:
     mode = strictest_mode(settings)
-    # Never a selector: it would be evaluated on labels that a tenant may write.
+    # No matchResources: a binding's selector would be evaluated on labels that a tenant may write.
     spec: Manifest = {"policyName": policy_name(native), "validationActions": _ACTIONS[mode]}
     if native.guards:
         missing = "Deny" if mode is Mode.ENFORCE else "Allow"

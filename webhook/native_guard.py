@@ -115,7 +115,8 @@ def _intact(webhook: Webhook, settings: Settings, reached: Reached) -> str:
         "w.matchPolicy == 'Equivalent'",
         f"w.timeoutSeconds <= {MAX_TIMEOUT_SECONDS}",
         *_rules(wanted["rules"]),
-        f"has(w.matchConditions) && w.matchConditions.map(c, c.expression) == {_texts(c['expression'] for c in wanted['matchConditions'])}",
+        "has(w.matchConditions)",
+        f"w.matchConditions.map(c, c.expression) == {_texts(c['expression'] for c in wanted['matchConditions'])}",
         *_selectors(settings),
         *_client_config(wanted["clientConfig"]),
     ]

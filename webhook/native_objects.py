@@ -26,7 +26,7 @@ def baseline_groups(api: CalicoApi) -> tuple[str, ...]:
     return ("networking.k8s.io",) if api is CalicoApi.KUBERNETES else scope.CALICO_GROUPS
 
 
-def baseline_present(settings: Settings, api: CalicoApi) -> Native:
+def baseline_present(settings: Settings, exempt: Iterable[str], api: CalicoApi) -> Native:
     """
     Deletions that the webhook is not asked about, or that guard-present cannot tell from a namespace's own end.
 
@@ -43,6 +43,7 @@ def baseline_present(settings: Settings, api: CalicoApi) -> Native:
                 "by-collection-or-namespace-controller",
                 cel.any_of("!has(request.name) || request.name == ''", cel.is_user(cel.NAMESPACE_CONTROLLERS)),
             ),
+            scope.in_managed_namespace(exempt),
             ("the-baseline", scope.is_baseline()),
         ),
         checks=(

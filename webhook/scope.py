@@ -95,10 +95,10 @@ def match_conditions(path: Path, environment_label: str, exempt: Iterable[str]) 
         case Path.NAMESPACE:
             conditions = [_managed_namespace(exempt), ("changes-what-we-guard", _changes_namespace())]
         case Path.POLICY:
-            conditions = [_in_managed_namespace(exempt), *_policy_conditions()]
+            conditions = [in_managed_namespace(exempt), *_policy_conditions()]
         case Path.POD:
             conditions = [
-                _in_managed_namespace(exempt),
+                in_managed_namespace(exempt),
                 ("claims-an-address", claims_address()),
                 ("not-the-network-plugin", f"!({is_network_plugin()})"),
             ]
@@ -109,7 +109,7 @@ def _managed_namespace(exempt: Iterable[str]) -> tuple[str, str]:
     return ("managed-namespace", f"!({cel.NAME} in {cel.listed(exempt)})")
 
 
-def _in_managed_namespace(exempt: Iterable[str]) -> tuple[str, str]:
+def in_managed_namespace(exempt: Iterable[str]) -> tuple[str, str]:
     return ("in-managed-namespace", f"!has(request.namespace) || !(request.namespace in {cel.listed(exempt)})")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.controlplane import ControlPlane
-from tests.in_force import (
+from tests.native.in_force import (
     ADMISSION,
     CALICO,
     LIVE,
@@ -20,7 +20,6 @@ from tests.in_force import (
     SETTINGS,
     created,
     impersonating,
-    in_force,
     pod,
     policy,
     until_acting,
@@ -31,13 +30,6 @@ from webhook.webhooks import ByUrl, validating_configuration
 CONFIGURATION = f"{ADMISSION}/validatingwebhookconfigurations/isolation-baseline"
 MISSING = "no params found for policy binding with `Deny` parameterNotFoundAction"
 PLUGIN = impersonating("system:serviceaccount:calico-system:calico-node")
-
-
-@pytest.fixture(scope="module")
-def guard(control_plane: ControlPlane) -> Iterator[Recorder]:
-    """What refuses here is native: the webhook itself allows everything."""
-    with in_force(control_plane) as recorder:
-        yield recorder
 
 
 def _first(configuration: dict[str, Any], field: str, value: Any) -> None:

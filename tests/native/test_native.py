@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.controlplane import ControlPlane
-from tests.in_force import (
+from tests.native.in_force import (
     ADMISSION,
     CALICO,
     KINDS,
@@ -20,7 +19,6 @@ from tests.in_force import (
     SETTINGS,
     created,
     impersonating,
-    in_force,
     namespace,
     pod,
     policy,
@@ -86,16 +84,6 @@ def test_the_baseline_is_guarded_where_it_is_written() -> None:
         by_name = {p["metadata"]["name"]: p for p in _policies(api=api)[::2]}
         rules = by_name["baseline-present.isolation-baseline.io"]["spec"]["matchConstraints"]["resourceRules"]
         assert {group for rule in rules for group in rule["apiGroups"]} == groups
-
-
-# In force.
-
-
-@pytest.fixture(scope="module")
-def guard(control_plane: ControlPlane) -> Iterator[Recorder]:
-    """What refuses here is native: the webhook itself allows everything."""
-    with in_force(control_plane) as recorder:
-        yield recorder
 
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -339,6 +327,14 @@ TRIED: list[Row] = [
         {},
         "[baseline-present] GlobalNetworkPolicy isolation-floor",
     ),
+    (
+        "a collection in an exempt namespace",
+        "DELETE",
+        f"{CALICO}/namespaces/kube-public/networkpolicies",
+        None,
+        NAMESPACE_CONTROLLER,
+        "",
+    ),
     ("the baseline by name is the webhook's", "DELETE", f"{POLICIES}/default-deny", None, {}, ""),
     (
         "the baseline by name by the collector is the webhook's",
@@ -425,3 +421,20 @@ def test_a_policy_of_1024_rules_stays_within_the_budget(control_plane: ControlPl
 
 def _names() -> list[str]:
     return [item["metadata"]["name"] for item in _policies()[::2]]
+
+
+def test_the_content_of_a_terminating_namespace_is_waited_for(control_plane: ControlPlane, guard: Recorder) -> None:
+    """Emptied early, its finalizers would leave the content to the next namespace of that name."""
+    path = f"{NAMESPACES}/native-held"
+    created(control_plane, NAMESPACES, {"metadata": {"name": "native-held"}})
+    content = f"{CALICO}/namespaces/native-held/networkpolicies"
+    held = policy("mine")
+    held["metadata"]["finalizers"] = ["example.com/held"]
+    created(control_plane, content, held)
+    assert control_plane.request("DELETE", path)[0] == 200
+    emptied = namespace("native-held", env="unassigned")
+    status, answer = control_plane.request("PUT", f"{path}/finalize", emptied)
+    assert (status, "[namespace-finalizers-kept]" in answer["message"]) == (403, True)
+    released = {"metadata": {"finalizers": []}}
+    assert control_plane.request("PATCH", f"{content}/mine", released, **MERGE)[0] == 200
+    control_plane.until(lambda: control_plane.request("GET", path)[0] == 404 or None, "the end of native-held")

@@ -48,6 +48,7 @@ def in_force(control_plane: ControlPlane) -> Iterator[Recorder]:
             created(control_plane, f"{LIVE}/pods", pod({}))
             for name in ("default-deny", "native-live-ns-allow", "mine"):
                 created(control_plane, POLICIES, policy(name))
+            created(control_plane, f"{CALICO}/namespaces/kube-public/networkpolicies", policy("default-deny"))
             created(control_plane, f"{CALICO}/globalnetworkpolicies", policy("isolation-floor", "GlobalNetworkPolicy"))
             yield recorder
         finally:
@@ -58,10 +59,7 @@ def in_force(control_plane: ControlPlane) -> Iterator[Recorder]:
             for name in ("native-live", "lab-live"):
                 control_plane.request("DELETE", f"{NAMESPACES}/{name}")
             control_plane.request("DELETE", f"{CALICO}/globalnetworkpolicies/isolation-floor")
-            for path in (LIVE, LAB):
-                control_plane.until(
-                    lambda path=path: control_plane.request("GET", path)[0] == 404 or None, f"end of {path}"
-                )
+            control_plane.request("DELETE", f"{CALICO}/namespaces/kube-public/networkpolicies/default-deny")
 
 
 def until_acting(control_plane: ControlPlane) -> None:
