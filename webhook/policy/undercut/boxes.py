@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from webhook.policy.intervals import Intervals
 from webhook.policy.objects import ANY_ENTITY, Action, Direction, Entity, IcmpMatch, PortMatch, Rule, ServiceMatch
 from webhook.policy.ranges import AddressSet, Family, PortSet
 from webhook.policy.selectors import Not, Selector
@@ -44,14 +45,22 @@ class Region:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the sets alone leave nothing; both addresses of a flow are of one family."""
+        """Whether the sets alone leave nothing; both addresses of a flow are of one family, and two."""
         peer, own = self.peer_addresses, self.own_addresses
         return (
             not self.protocols
             or self.ports.is_empty
             or self.source_ports.is_empty
-            or not ((peer.v4 and own.v4) or (peer.v6 and own.v6))
+            or not (_are_two(peer.v4, own.v4) or _are_two(peer.v6, own.v6))
         )
+
+
+def _are_two(one: Intervals, other: Intervals) -> bool:
+    """Whether there is one address in each that is not the same."""
+    if not one or not other:
+        return False
+    (low, high) = one[0]
+    return len(one) > 1 or low != high or one != other
 
 
 @dataclass(frozen=True, slots=True)

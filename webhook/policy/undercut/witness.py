@@ -44,6 +44,7 @@ _ENFORCED = {
     PolicyKind.STAGED_KUBERNETES_NETWORK_POLICY: PolicyKind.KUBERNETES_NETWORK_POLICY,
 }
 _LATER = "later"
+FAMILIES: tuple[Family, ...] = (4, 6)
 
 
 class ReplayFailedError(Exception):
@@ -99,7 +100,10 @@ def _casts(judgement: Judgement, direction: Direction, hit: Hit) -> Iterator[tup
     region, world = hit.found.region, judgement.world
     own_port, peer_port = _named_ports(direction, region)
     for family in _families(region):
-        own = Part(hit.subject, region.own, hit.found.own_labels, region.own_addresses, own_port)
+        taken = region.peer_addresses.only(family)
+        only_one = len(taken.cidrs()) == 1 and taken.cidrs()[0].is_address
+        left = region.own_addresses.difference(taken) if only_one else region.own_addresses
+        own = Part(hit.subject, region.own, hit.found.own_labels, left, own_port)
         other = Part(hit.peer, region.peer, hit.found.peer_labels, region.peer_addresses, peer_port)
         for subject in actors(own, family, world, ()):
             for peer in actors(other, family, world, (subject,)):
@@ -107,10 +111,10 @@ def _casts(judgement: Judgement, direction: Direction, hit: Hit) -> Iterator[tup
 
 
 def _families(region: Region) -> Iterator[Family]:
-    if region.peer_addresses.v4 and region.own_addresses.v4:
-        yield 4
-    if region.peer_addresses.v6 and region.own_addresses.v6:
-        yield 6
+    for family in FAMILIES:
+        ends = (region.peer_addresses.only(family), region.own_addresses.only(family))
+        if not replace(region, peer_addresses=ends[0], own_addresses=ends[1]).is_empty:
+            yield family
 
 
 def _named_ports(direction: Direction, region: Region) -> tuple[NamedPort | None, NamedPort | None]:
