@@ -86,7 +86,7 @@ class Server:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         # A client that goes away in the middle is what some tests are about.
-        self.http.handle_error = lambda *_: None  # type: ignore[method-assign,misc,assignment]
+        self.http.handle_error = lambda *_: None  # type: ignore[method-assign]  # one method of a server
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 

@@ -294,7 +294,8 @@ def test_a_write_that_happened_without_an_answer_is_not_made_twice(stage: Stage)
     """The API server stored the policy and the connection broke: the next create meets it and leaves it."""
     stage.settle()
     stage.namespace("development")
-    create, broken = stage.cluster.create, []
+    create = stage.cluster.create
+    broken: list[Manifest] = []
 
     def once(resource: object, manifest: Manifest, **options: object) -> Manifest:
         stored = create(resource, manifest, **options)  # type: ignore[arg-type]  # handed on as they came
@@ -303,7 +304,7 @@ def test_a_write_that_happened_without_an_answer_is_not_made_twice(stage: Stage)
             raise NoAnswer("create default-deny")
         return stored
 
-    stage.cluster.create = once  # type: ignore[method-assign,assignment]  # one method of a fake that fails once
+    stage.cluster.create = once  # type: ignore[method-assign]  # one method of a fake that fails once
     stage.settle()
     stage.time.advance(1)
     stage.settle()
@@ -369,21 +370,13 @@ def test_a_policy_that_somebody_made_first_is_taken_over(stage: Stage) -> None:
     assert stage.policies("development")["default-deny"]["spec"]["order"] == 5000
 
 
-def test_a_namespace_that_cannot_be_planned_does_not_stop_the_others(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    import webhook.controller as module
+def test_a_fault_of_ours_is_said_whole_and_stops_nothing_else(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("a fault of ours")
 
-    plan = module.plan_namespace
-
-    def broken(namespace: object, *rest: object) -> object:
-        if getattr(namespace, "name", "") == "bad":
-            raise ZeroDivisionError("a fault of ours")
-        return plan(namespace, *rest)  # type: ignore[arg-type]  # handed on as they came
-
-    monkeypatch.setattr(module, "plan_namespace", broken)
-    stage.namespace("bad")
+    stage.controller.register(":broken", broken)
     stage.namespace("development")
     stage.settle()
     assert len(stage.policies("development")) == 3
-    assert "ZeroDivisionError" in caplog.text
+    assert "ZeroDivisionError: a fault of ours" in caplog.text
+    assert stage.metric("isolation_baseline_control_failures_total", reason="ZeroDivisionError") == 1

@@ -89,6 +89,15 @@ def test_what_is_wrong_with_a_kubeconfig(tmp_path: Path, name: str, context: str
         from_kubeconfig(str(tmp_path / name), context)()
 
 
+def test_what_was_read_is_read_again_only_when_it_is_refused(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, {"token": "one"})
+    first, second = from_kubeconfig(path), from_kubeconfig(path)
+    assert first().bearer == "one"
+    kubeconfig(tmp_path, {"token": "two"})
+    assert second().bearer == "one"
+    assert second().bearer == "two"
+
+
 def test_the_client_library_stays_out_of_this_process(tmp_path: Path) -> None:
     """It costs 68 MB: more than a worker of serve has to spare."""
     from_kubeconfig(kubeconfig(tmp_path, {"token": "t"}))()

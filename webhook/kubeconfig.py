@@ -58,8 +58,25 @@ def in_cluster(root: Path = SERVICE_ACCOUNT) -> Credentials:
 
 
 def from_kubeconfig(path: str | None = None, context: str | None = None) -> Credentials:
-    """A kubeconfig in any form that the kubernetes client reads; no path means KUBECONFIG or ~/.kube/config."""
-    return lambda: _in_child(path, context)
+    """
+    A kubeconfig in any form that the kubernetes client reads; no path means KUBECONFIG or ~/.kube/config.
+
+    What was read once in this process, or before it was forked, is not read again until it is refused.
+    """
+    asked = False
+
+    def read() -> Endpoint:
+        nonlocal asked
+        place = (path, context)
+        if asked or place not in _READ:
+            _READ[place] = _in_child(path, context)
+        asked = True
+        return _READ[place]
+
+    return read
+
+
+_READ: dict[tuple[str | None, str | None], Endpoint] = {}
 
 
 def _in_child(path: str | None, context: str | None) -> Endpoint:
