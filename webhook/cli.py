@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, str] = {
     "render": "webhook.commands",
     "explain": "webhook.commands",
     "certs": "webhook.commands",
+    "generate-deploy": "webhook.deploy",
 }
 
 
