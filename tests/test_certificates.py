@@ -94,3 +94,13 @@ def test_a_spoilt_secret_is_replaced(cluster: MemoryCluster, clock: Clock) -> No
         spoilt = {"data": {"tls.crt": "bm90IGEgY2VydGlmaWNhdGU=", "tls.key": "%%%", "ca.crt": ""}}
         cluster.patch(SECRETS, name, spoilt, "isolation-baseline")
     assert is_trusted(cluster, keeper.ensure(), clock.time)
+
+
+def test_a_spoilt_bundle_is_made_again(cluster: MemoryCluster, clock: Clock) -> None:
+    """The authority itself is still good, so what is served stays."""
+    keeper = kept(cluster, clock)
+    bundle = keeper.ensure()
+    before = serving(cluster)
+    cluster.patch(SECRETS, AUTHORITY_SECRET, {"data": {"ca.crt": "JUNK"}}, "isolation-baseline")
+    assert keeper.ensure() == bundle
+    assert serving(cluster) == before

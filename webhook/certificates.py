@@ -60,6 +60,10 @@ class ManagedCertificates:
             bundle = pki.bundle([authority.certificate, *([bundle] if bundle else [])], now=now)
             self._write(AUTHORITY_SECRET, stored, authority, bundle)
             log.info("event=authority-issued")
+        elif not bundle.startswith(authority.certificate):
+            bundle = pki.bundle([authority.certificate, *([bundle] if bundle else [])], now=now)
+            self._write(AUTHORITY_SECRET, stored, authority, bundle)
+            log.warning("event=bundle-repaired")
         self.bundle = bundle.decode()
         self._keep_serving(authority, bundle, now, is_known=now - issued_at >= OVERLAP)
         return self.bundle

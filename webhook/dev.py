@@ -140,6 +140,7 @@ def _serve(common: tuple[str, ...], place: Place, workers: int) -> Child:
             *common,
             *("--tls-cert-file", str(place.files.certificate), "--tls-key-file", str(place.files.key)),
             *("--bind", place.bind, "--health-bind", f"127.0.0.1:{place.serve_health}", "--workers", str(workers)),
+            *("--linger", "0"),
         ),
     )
 

@@ -73,6 +73,13 @@ _kubeconfig = click.option(
 @click.option("--bind", default="0.0.0.0:8443", show_default=True, help="Where to serve reviews, HTTPS.")
 @click.option("--health-bind", default=None, help="Where to serve /healthz, /readyz and /metrics, plain HTTP.")
 @click.option("--workers", type=click.IntRange(1, 64), default=None, help="Processes; as many as cores by default.")
+@click.option(
+    "--linger",
+    type=click.FloatRange(0, 60),
+    default=5.0,
+    show_default=True,
+    help="Seconds to go on answering after SIGTERM, while load balancers learn of it.",
+)
 def serve(
     settings: Path,
     kubeconfig: str | None,
@@ -81,13 +88,14 @@ def serve(
     bind: str,
     health_bind: str | None,
     workers: int | None,
+    linger: float,
 ) -> None:
     """Answer the API server's admission reviews."""
     # Flask and gunicorn are loaded by the role that serves alone.
     from webhook.app import create_app
     from webhook.judges import Judging
     from webhook.metrics import Metrics
-    from webhook.serving import ServeOptions, TlsFiles
+    from webhook.serving import Limits, ServeOptions, TlsFiles
     from webhook.serving import serve as run
 
     start_logging()
@@ -98,6 +106,7 @@ def serve(
         tls=TlsFiles(tls_cert_file, tls_key_file),
         health_port=address(health_bind)[1] if health_bind else None,
         workers=workers or os.cpu_count() or 1,
+        limits=Limits(linger=linger),
     )
     # Read once before any fork: a bad file or an unreachable cluster is said at once, by one process.
     SettingsWatch(settings)
