@@ -128,7 +128,9 @@ def _finalizers_kept(is_exempt: str) -> Check:
 def _exempt_names_reserved(is_exempt: str) -> Check:
     return Check(
         "exempt-names-reserved",
-        cel.any_of("request.operation != 'CREATE'", f"!({is_exempt})", _MAY_CHANGE_THE_GUARD),
+        cel.any_of(
+            "request.operation != 'CREATE'", f"!({is_exempt})", cel.is_user(cel.CALICO_OPERATORS), _MAY_CHANGE_THE_GUARD
+        ),
         f"{_SUBJECT} + ': this name is exempt from isolation, so only who may change the guard may create it; "
         "take another name'",
     )
