@@ -74,6 +74,7 @@ POLICIES: list[tuple[str, Any, list[str]]] = [
     ("a deletion", review(policy(order=5000), None), []),
     ("a deletion in a collection", review(policy(), None, name=""), []),
     ("a deletion of what nobody can read", review(spec(policy(), order="x"), None), []),
+    ("from unreadable to order zero", review(spec(policy(), order="x"), policy(order=0)), ["order-in-tenant-band"]),
     ("from unreadable to good", review(spec(policy(), order="x"), policy()), []),
     ("from unreadable to bad", review(spec(policy(), order="x"), policy(order=5000)), ["order-in-tenant-band"]),
     ("the baseline as it is", review(DENY, DENY), []),

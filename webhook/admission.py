@@ -78,17 +78,16 @@ def judge_namespace(request: AdmissionRequest, world: World) -> Answer:
     except InvalidObject as error:
         return unreadable(_what(request), error)
     after = world.with_namespace(new)
-    found = [*findings(_change(request, old, new), after), *_of_namespace(new, after)]
+    # What the controller repairs is no reason to refuse: a namespace is born before its policies can be.
+    found = [*findings(_change(request, old, new), after), *findings(new, after, to_repair=False)]
     if old is None:
         judgement = Judgement(tuple(sorted({*found, *_left_over(new, after)})))
     else:
         before = world.with_namespace(old)
-        stood = list(_of_namespace(old, before))
+        stood = list(findings(old, before, to_repair=False))
         # When the namespace alone is refused, its policies need no judgement.
         if _moves_content(old, new, world) and not added(stood, found):
-            inside = [
-                p for p in world.policies.values() if p.namespace == new.name and not is_reserved(p.ref, world.api)
-            ]
+            inside = _tenants_in(new.name, world)
             found += [finding for policy in inside for finding in findings(policy, after)]
             stood += [finding for policy in inside for finding in findings(policy, before)]
         judgement = _compared(stood, found)
@@ -103,7 +102,7 @@ def judge_policy(request: AdmissionRequest, world: World) -> Answer:
         old = _read(request.old_object, request, world)
     except InvalidObject:
         # What is stored and unreadable excuses nothing, and must be deletable.
-        old = _unread(request)
+        old = _unread(request) if request.operation == "DELETE" else None
     try:
         new = _read(request.object, request, world) if request.operation != "DELETE" else None
     except InvalidObject as error:
@@ -135,26 +134,24 @@ def judge_pod(request: AdmissionRequest, world: World) -> Answer:
     return answer(judgement, _user(request), world.settings, lambda finding: mode_for(finding, world))
 
 
-def _of_namespace(namespace: Namespace, world: World) -> Iterable[Finding]:
-    """What the controller repairs is no reason to refuse: a namespace is born before its policies can be."""
-    return (finding for finding in findings(namespace, world) if not _is_repaired(finding))
-
-
-def _is_repaired(finding: Finding) -> bool:
-    return finding.rule == "baseline-present"
-
-
 def _left_over(namespace: Namespace, world: World) -> Iterable[Finding]:
     """
     Judge what a former namespace of this name left behind, as new.
 
     A namespace whose finalizers were emptied is gone before its content; the content comes into force again.
     """
-    for policy in world.policies.values():
-        if policy.namespace == namespace.name and not is_reserved(policy.ref, world.api):
-            for finding in findings(policy, world):
-                if finding.severity is Severity.DENY:
-                    yield replace(finding, because=(*finding.because, "a former namespace of this name left it behind"))
+    for policy in _tenants_in(namespace.name, world):
+        for finding in findings(policy, world):
+            if finding.severity is Severity.DENY:
+                yield replace(finding, because=(*finding.because, "a former namespace of this name left it behind"))
+
+
+def _tenants_in(namespace: str, world: World) -> list[Policy]:
+    return [
+        policy
+        for ref, policy in world.policies.items()
+        if ref.namespace == namespace and not is_reserved(ref, world.api)
+    ]
 
 
 def _moves_content(old: Namespace, new: Namespace, world: World) -> bool:
@@ -176,13 +173,15 @@ def _judged(request: AdmissionRequest, old: Any, new: Any, world: World) -> Judg
     found = list(findings(written, world))
     if new is None:
         return Judgement(tuple(found))
-    if isinstance(new, Policy) and isinstance(old, Policy) and _is_deletion(old, new, request):
-        found += findings(replace(written, operation=Operation.DELETE, new=None), world)
+    if isinstance(new, Policy) and _is_deletion(old, new, request):
+        found += findings(replace(written, operation=Operation.DELETE, old=old or new, new=None), world)
     if isinstance(new, Tier):
         return _judged_tier(old, new, found, world)
     found += findings(new, world)
     if old is not None:
         stood = list(findings(old, world))
+    elif request.operation == "UPDATE":
+        stood = []
     else:
         stood = [finding for twin in _twins(new, world) for finding in findings(twin, world)]
     return _compared(stood, found)
@@ -202,16 +201,16 @@ def _compared(stood: Iterable[Finding], found: Iterable[Finding]) -> Judgement:
     return Judgement(new, tuple(finding for finding in unique if finding not in new))
 
 
-def _is_deletion(old: Policy, new: Policy, request: AdmissionRequest) -> bool:
+def _is_deletion(old: Policy | None, new: Policy, request: AdmissionRequest) -> bool:
     """
     Say whether an update deletes: it brings the deletion along in the annotation of a v1 object (a foreground deletion
     through Calico's own API server), or takes the last finalizer off an object that is being deleted.
 
     The collector ends by such an update what was judged as a deletion before.
     """
-    if not new.meta.deleting:
+    if not new.meta.deleting or request.operation != "UPDATE":
         return False
-    if not old.meta.deleting:
+    if old is None or not old.meta.deleting:
         return True
     taken = set(old.meta.finalizers) - set(new.meta.finalizers)
     collects = request.user.name in GARBAGE_COLLECTORS and taken <= DELETION_FINALIZERS

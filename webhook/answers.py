@@ -14,6 +14,7 @@ from webhook.wire import Answer, Cause
 
 # The API server keeps each value in its audit log, once a request.
 MAX_ANNOTATION = 2048
+MAX_LISTED = 50
 # More are not read; what is left out is in the annotation.
 MAX_WARNINGS = 5
 
@@ -103,7 +104,7 @@ def _annotations(judgement: Judgement, modes: dict[Finding, Mode]) -> tuple[tupl
     found: list[tuple[str, str]] = []
     for key, findings in (("added", judgement.added), ("kept", judgement.kept)):
         if findings:
-            found.append((key, cut(_listed(findings), MAX_ANNOTATION)))
+            found.append((key, cut(_listed(findings[:MAX_LISTED]), MAX_ANNOTATION)))
     if modes:
         found.append(("modes", ",".join(sorted({mode.value for mode in modes.values()}))))
     return tuple(found)

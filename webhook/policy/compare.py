@@ -67,4 +67,5 @@ def _shown(value: object) -> str:
 
 
 def _fingerprint(value: object) -> str:
-    return repr(sorted(value, key=repr)) if isinstance(value, frozenset) else repr(value)
+    # Of one process and no other: fingerprints are compared within one judgement, and a text of a megabyte takes long.
+    return str(hash(value))

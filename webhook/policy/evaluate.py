@@ -28,9 +28,14 @@ def rules_for(subject: object) -> tuple[GuardRule, ...]:
     return _TABLES[kind]
 
 
-def findings(subject: object, world: World) -> tuple[Finding, ...]:
-    """List the findings about one subject (an object, a Change, or the World as a whole), sorted, none twice."""
-    found = {finding for rule in rules_for(subject) for finding in rule.findings(subject, world)}
+def findings(subject: object, world: World, *, to_repair: bool = True) -> tuple[Finding, ...]:
+    """
+    List the findings about one subject (an object, a Change, or the World as a whole), sorted, none twice.
+
+    `to_repair` False leaves out the rules to which the controller sees by itself.
+    """
+    rules = rules_for(subject)
+    found = {finding for rule in rules if to_repair or not rule.repaired for finding in rule.findings(subject, world)}
     return tuple(sorted(found))
 
 

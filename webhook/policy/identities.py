@@ -30,6 +30,9 @@ POLICY_MIGRATORS = frozenset(
 GARBAGE_COLLECTORS = frozenset(
     {"system:serviceaccount:kube-system:generic-garbage-collector", "system:kube-controller-manager"}
 )
+NAMESPACE_CONTROLLERS = frozenset(
+    {"system:serviceaccount:kube-system:namespace-controller", "system:kube-controller-manager"}
+)
 # What the API server puts on an object that waits for the collector.
 DELETION_FINALIZERS = frozenset({"foregroundDeletion", "orphan"})
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from webhook.policy.baseline import CALICO_GROUPS, FLOOR, canonical, missing, wanted_at
 from webhook.policy.change import Change, Operation
 from webhook.policy.finding import Complaint, Severity
-from webhook.policy.identities import POLICY_MIGRATORS
+from webhook.policy.identities import NAMESPACE_CONTROLLERS, POLICY_MIGRATORS
 from webhook.policy.objects import CalicoApi, Namespace, Policy, Ref
 from webhook.policy.rule import rule
 from webhook.policy.subjects import is_baseline
@@ -61,8 +61,8 @@ def baseline_present(subject: Change | Namespace | World, world: World) -> Itera
 
 def _deleted(change: Change, policy: Policy, world: World) -> Iterator[Complaint]:
     namespace = world.namespaces.get(policy.namespace)
-    if namespace is not None and namespace.meta.deleting:
-        return  # whoever asks: with aggregated APIs it is Calico's own account
+    if namespace is not None and namespace.meta.deleting and _may_empty(change, world):
+        return
     if wanted_at(policy.ref, namespace, world.settings) is None and namespace is not None:
         return  # sameEnvironment: none asks for no such policy
     if _is_migrated(change, policy, world):
@@ -71,6 +71,16 @@ def _deleted(change: Change, policy: Policy, world: World) -> Iterator[Complaint
         yield Complaint("isolates namespaces that have no baseline yet and may not be deleted", fix="leave it")
         return
     yield Complaint(f"isolates {policy.namespace} and may not be deleted", fix="leave it; it goes with its namespace")
+
+
+def _may_empty(change: Change, world: World) -> bool:
+    """
+    Say whether a user may empty a terminating namespace.
+
+    With Calico anyone may: through its API server the deletion comes from that one's account, and what still runs
+    there stays on the isolation floor. Kubernetes' own policies have no floor, and their deletion an honest name.
+    """
+    return world.api is not CalicoApi.KUBERNETES or change.user.name in NAMESPACE_CONTROLLERS
 
 
 def _is_migrated(change: Change, policy: Policy, world: World) -> bool:
