@@ -8,6 +8,7 @@ How long a namespace waits for its baseline, on a real API server: one after ano
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import threading
@@ -140,6 +141,30 @@ def cpu_seconds(process: int) -> float:
     return total
 
 
+def memory(process: int) -> str:
+    """Resident and, in brackets, not shared with others; the largest first."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            pages = dict(line.split(":") for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
+        except (OSError, ValueError):
+            continue
+        if parent == process or int(folder.name) == process or _parent_of(parent) == process:
+            role = next((word.decode() for word in words if word in (b"serve", b"control", b"dev")), "?")
+            resident, private = (int(pages[key].split()[0]) / 1024 for key in ("Rss", "Private_Dirty"))
+            found.append((resident, f"{role} {resident:.0f} ({private:.0f})"))
+    return ", ".join(text for _, text in sorted(found, reverse=True))
+
+
+def _parent_of(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--dev", action="store_true", help="with the webhook")
@@ -152,9 +177,11 @@ def main() -> None:
         with product(control_plane, whole=chosen.dev) as process, Stopwatch(cluster) as watch:
             print(one_after_another(cluster, watch, chosen.single), flush=True)
             for count in chosen.bursts:
-                before = cpu_seconds(process.pid)
+                before, all_before = cpu_seconds(process.pid), cpu_seconds(os.getpid())
                 print(burst(cluster, watch, count), flush=True)
-                print(f"  CPU of the product: {cpu_seconds(process.pid) - before:.1f} s")
+                product_cpu, all_cpu = cpu_seconds(process.pid) - before, cpu_seconds(os.getpid()) - all_before
+                print(f"  CPU seconds: product {product_cpu:.1f}, everything else here {all_cpu - product_cpu:.1f}")
+            print(f"memory of the product's processes, MB: {memory(process.pid)}")
 
 
 if __name__ == "__main__":
