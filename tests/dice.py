@@ -6,12 +6,8 @@ from tests.policy_dice import (
     ACCOUNTS,
     ADDRESSES,
     ENVIRONMENTS,
-    LABELS,
-    NAMES,
     NAMESPACES,
-    RESERVED,
     RESERVED_VALUES,
-    VALUES,
     PolicyDice,
 )
 from tests.shapes import KUBERNETES, V1, V3, Manifest, calico, distinct, namespace, pod
@@ -23,18 +19,20 @@ class Dice(PolicyDice):
     """The choices that make up one random cluster; every one of them shrinks towards the first of its options."""
 
     def labels(self) -> dict[str, str]:
-        found = {self.one(LABELS[:3]): self.one(VALUES) for _ in range(self.random.randrange(3))}
-        return found | self.maybe(0.2, lambda: {self.one(RESERVED): self.one(RESERVED_VALUES)})
+        found = {self.one(self.labels_known): self.one(self.values_known) for _ in range(self.random.randrange(3))}
+        return found | self.maybe(0.2, lambda: {self.one(self.reserved_known): self.one(RESERVED_VALUES)})
 
     def network_set(self) -> Manifest:
         kind = self.one(("NetworkSet", "GlobalNetworkSet"))
         place = self.one(NAMESPACES) if kind == "NetworkSet" else ""
-        return calico(kind, self.one(NAMES), place, version=self.one((V3, V1)), labels=self.labels(), nets=self.nets())
+        return calico(
+            kind, self.one(self.names), place, version=self.one((V3, V1)), labels=self.labels(), nets=self.nets()
+        )
 
     def host_endpoint(self) -> Manifest:
         return calico(
             "HostEndpoint",
-            self.one(NAMES),
+            self.one(self.names),
             version=self.one((V3, V1)),
             labels=self.labels(),
             node="n",

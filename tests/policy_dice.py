@@ -64,6 +64,7 @@ LABELS = ("env", "app", "team", "kubernetes.io/metadata.name")
 VALUES = (*ENVIRONMENTS, "web", "db", "one", "two", "")
 RESERVED = (
     "pcns.env",
+    "pcns.projectcalico.org/name",
     "projectcalico.org/namespace",
     "projectcalico.org/orchestrator",
     "projectcalico.org/serviceaccount",
@@ -77,6 +78,18 @@ class PolicyDice:
     def __init__(self, random: Random, *, crooked: float = 0.03) -> None:
         self.random = random
         self.crooked = crooked
+        # A cluster knows few words, so that its policies are about the same things; another knows others.
+        self.labels_known = self.few(LABELS, 2)
+        self.reserved_known = self.few(RESERVED, 2)
+        self.values_known = self.few(VALUES, 2)
+        self.orders = self.few(ORDERS, 2)
+        self.names = self.few(NAMES, 3)
+        self.numbers = self.few(PORTS, 3)
+        self.tier_names = self.few(("default", "early", "late", "ghost", "kube-admin", "nil"), 2)
+
+    def few(self, options: Sequence[Any], count: int) -> list[Any]:
+        """At least one of the options, and at most count of them."""
+        return [options[0], *(self.one(options) for _ in range(count))][self.random.randrange(2) :]
 
     def one(self, options: Sequence[Any]) -> Any:
         return options[self.random.randrange(len(options))]
@@ -91,8 +104,8 @@ class PolicyDice:
         return fields() if self.chance(likely) else {}
 
     def atom(self) -> str:
-        key = self.one(RESERVED if self.chance(0.2) else LABELS)
-        value = self.one(RESERVED_VALUES if key in RESERVED else VALUES)
+        key = self.one(self.reserved_known if self.chance(0.25) else self.labels_known)
+        value = self.one(RESERVED_VALUES if key in RESERVED else self.values_known)
         return str(
             self.one(
                 (
@@ -130,7 +143,7 @@ class PolicyDice:
     def ports(self, *, named: bool) -> list[int | str]:
         if self.chance(self.crooked):
             return [self.one((0, "0", 70000, "HTTP", "", "90:80"))]
-        return self.some(("http", "dns") if named else PORTS, 2)
+        return self.some(("http", "dns") if named else self.numbers, 2)
 
     def entity(self, *, with_ports: bool, named: bool) -> Manifest:
         accounts: Manifest = self.maybe(
@@ -161,8 +174,10 @@ class PolicyDice:
                 0.3 if protocol == "ICMP" else 0, lambda: {"icmp": {"type": 8, **self.maybe(0.3, lambda: {"code": 0})}}
             ),
             **self.maybe(0.2 if protocol == "ICMP" else 0, lambda: {"notICMP": {"type": self.one((8, 0))}}),
-            **self.maybe(0.6, lambda: {"source": self.entity(with_ports=with_ports and self.chance(0.2), named=named)}),
-            **self.maybe(0.6, lambda: {"destination": self.entity(with_ports=with_ports, named=named)}),
+            **self.maybe(
+                0.45, lambda: {"source": self.entity(with_ports=with_ports and self.chance(0.2), named=named)}
+            ),
+            **self.maybe(0.45, lambda: {"destination": self.entity(with_ports=with_ports, named=named)}),
         }
         if self.chance(0.05):
             where = {**self.maybe(0.7, lambda: {"namespace": self.one(NAMESPACES)})}
@@ -175,10 +190,10 @@ class PolicyDice:
             for d in ("ingress", "egress")
             if self.chance(0.7)
         }
-        order = self.one(ORDERS)
+        order = self.one(self.orders)
         return {
             **({"order": order} if order is not None else {}),
-            **self.maybe(0.3, lambda: {"tier": self.one(("default", "early", "late", "ghost", "kube-admin", "nil"))}),
+            **self.maybe(0.3, lambda: {"tier": self.one(self.tier_names)}),
             **self.maybe(0.5, lambda: {"selector": self.selector()}),
             **self.maybe(0.8, lambda: {"types": self.one((["Ingress", "Egress"], ["Ingress"], ["Egress"]))}),
             **self.maybe(0.1, lambda: {"serviceAccountSelector": self.selector()}),
@@ -193,19 +208,19 @@ class PolicyDice:
             spec |= self.maybe(0.5, lambda: {"namespaceSelector": self.selector()})
             spec |= self.maybe(0.05, lambda: {self.one(("doNotTrack", "preDNAT")): True, "applyOnForward": True})
         place = "" if "Global" in kind else self.one(NAMESPACES)
-        return calico(kind, self.one(NAMES), place, version=self.one((V3, V1)), **spec)
+        return calico(kind, self.one(self.names), place, version=self.one((V3, V1)), **spec)
 
     def label_selector(self) -> Manifest:
         expressions = [
             {
-                "key": self.one(LABELS),
+                "key": self.one(self.labels_known),
                 "operator": operator,
-                **({"values": [*self.some(VALUES, 1), "dev"]} if operator in ("In", "NotIn") else {}),
+                **({"values": [*self.some(self.values_known, 1), "dev"]} if operator in ("In", "NotIn") else {}),
             }
             for operator in self.some(("In", "NotIn", "Exists", "DoesNotExist"), 2)
         ]
         return {
-            **self.maybe(0.3, lambda: {"matchLabels": {self.one(LABELS): self.one(VALUES)}}),
+            **self.maybe(0.3, lambda: {"matchLabels": {self.one(self.labels_known): self.one(self.values_known)}}),
             **({"matchExpressions": expressions} if expressions and self.chance(0.3) else {}),
         }
 
@@ -222,7 +237,7 @@ class PolicyDice:
         return {
             "apiVersion": version,
             "kind": kind,
-            "metadata": {"name": self.one(NAMES), "namespace": self.one(NAMESPACES)},
+            "metadata": {"name": self.one(self.names), "namespace": self.one(NAMESPACES)},
             "spec": spec,
         }
 
@@ -274,7 +289,7 @@ class PolicyDice:
         return {
             "apiVersion": "policy.networking.k8s.io/v1alpha2",
             "kind": "ClusterNetworkPolicy",
-            "metadata": {"name": self.one(NAMES)},
+            "metadata": {"name": self.one(self.names)},
             "spec": spec,
         }
 

@@ -161,6 +161,21 @@ def test_peers(kind: Any, entity: Any, more: Any, inside: str) -> None:
     assert " ".join(found) == inside
 
 
+def test_a_named_port_is_that_of_the_peers_that_are_selected() -> None:
+    """The range of a set is selected, the pod at the same address is not, and only pods have named ports."""
+    rule = {"action": "Allow", "destination": {"selector": "a == 'b'", "ports": ["http"]}}
+    allow = policy("p", 1, types=["Ingress"], ingress=[rule])
+    own = pod(
+        "development",
+        "whoami",
+        "10.0.0.1",
+        labels={"a": "b"},
+        containers=[{"ports": [{"name": "http", "containerPort": 80}]}],
+    )
+    assert not ask([EXPLICIT, allow, local_set("development", ["10.0.0.1/32"], a="b")], TEST, DEV).allowed
+    assert ask([EXPLICIT, allow, own], TEST, DEV).allowed
+
+
 HTTP = {"destination": {"ports": ["http"]}}
 V6 = {"family": 6}
 WEB = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "development"}, "spec": {}}
@@ -211,6 +226,14 @@ RULES = [
     ("all but an ICMP type", {"protocol": "ICMP", "notICMP": {"type": 8}}, 1, 0, {}, False),
     ("an ICMP type says nothing of TCP", {"icmp": {"type": 8}}, 6, 80, {}, False),
     ("ICMPv6", {"protocol": "ICMPv6", "icmp": {"type": 128}}, 58, 0, V6, True),
+    (
+        "an ICMP type is of the family's own protocol",
+        {"protocol": "ICMP", "icmp": {"type": 8}},
+        1,
+        0,
+        {"family": 6, "icmp": (8, 0)},
+        False,
+    ),
     ("an IP version", {"ipVersion": 4}, 6, 80, {}, True),
     ("the other IP version", {"ipVersion": 4}, 6, 80, V6, False),
     ("an IPv6 range", {"source": {"nets": ["fd00::/120"]}}, 6, 80, V6, True),
