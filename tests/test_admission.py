@@ -362,3 +362,18 @@ def test_the_modes_are_of_the_namespaces_environment() -> None:
     strict = World(settings=settings, namespaces=world(ns("shop", "unassigned")).namespaces)
     assert rules(judge_policy(review(None, BAD), strict)) == ["order-in-tenant-band"]
     assert judge_policy(review(None, BAD), World(settings=settings, namespaces=world(SHOP).namespaces)).allowed
+
+
+def test_a_crowd_of_findings_is_cut_and_hides_nothing() -> None:
+    """Each names its place; past a bound one stands for the rest, and any other content is another one."""
+
+    def crowd(last: str, **labels: str) -> Manifest:
+        rules = [{"action": "Deny", "source": {"nets": [f"x{n}" if n < 24 else last]}} for n in range(25)]
+        return policy(v=V1, ingress=rules, metadata={"labels": labels})
+
+    fresh = judge_policy(review(None, crowd("y")), WORLD)
+    assert [cause.message for cause in fresh.causes if "more than" in cause.message] == [
+        "[nets-are-cidrs] NetworkPolicy shop/web has more than 20 of these"
+    ]
+    assert judge_policy(review(crowd("y"), crowd("y", a="b")), WORLD).allowed
+    assert rules(judge_policy(review(crowd("y"), crowd("z")), WORLD)) == ["nets-are-cidrs"]

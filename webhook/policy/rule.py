@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from webhook.policy.change import Change
 from webhook.policy.finding import Complaint, Finding, Severity
-from webhook.policy.objects import Ref
+from webhook.policy.objects import Meta, Ref
 from webhook.policy.world import World
 
 # The cluster as a whole, for what belongs to no object of it.
@@ -18,6 +18,8 @@ CLUSTER = Ref("", "Cluster", "", "this")
 
 Check = Callable[[Any, World], Iterator[Complaint | str]]
 _F = TypeVar("_F", bound=Callable[..., Iterator[Complaint | str]])
+# An object of 3 MB can give half a million; nobody reads on, and a worker must not be held up by writing them down.
+MAX_COMPLAINTS = 20
 _SECTIONS = ("Why", "Fix", "Bad", "Good")
 _PLACE = re.compile(r"spec\.[A-Za-z]+(?:\[\d+\])?(?:\.[A-Za-z]+(?:\[\d+\])?)*|metadata\.[A-Za-z]+")
 
@@ -53,8 +55,15 @@ class GuardRule:
     everywhere: bool = False
 
     def findings(self, subject: object, world: World) -> Iterator[Finding]:
-        for complaint in self.check(subject, world):
-            yield self.finding(complaint, ref_of(subject))
+        """List what the rule finds; past MAX_COMPLAINTS one more finding stands for all the others."""
+        ref = ref_of(subject)
+        for number, complaint in enumerate(self.check(subject, world)):
+            if number == MAX_COMPLAINTS:
+                # Whatever it is, it hides behind nothing: no other content of the object has this fingerprint.
+                more = f"has more than {MAX_COMPLAINTS} of these"
+                yield self.finding(Complaint(more, fingerprint=f"more {hash(_content(subject))}"), ref)
+                return
+            yield self.finding(complaint, ref)
 
     def finding(self, complaint: Complaint | str, ref: Ref) -> Finding:
         if isinstance(complaint, str):
@@ -101,6 +110,11 @@ def rule(
         )
 
     return decorate
+
+
+def _content(subject: Any) -> object:
+    """What a subject says, without the metadata that every write changes."""
+    return replace(subject, meta=Meta("")) if hasattr(subject, "meta") else subject
 
 
 def ref_of(subject: Any) -> Ref:

@@ -23,8 +23,6 @@ ORDERED = frozenset(
         PolicyKind.STAGED_GLOBAL_NETWORK_POLICY,
     }
 )
-# A policy of 3 MB can hold half a million; the rest is one complaint, as sharp as they are together.
-MAX_MISREAD = 50
 # Of one pod they always agree: Calico sets the first and last, the API server the second (calico.md on prefixing).
 _NAMES = ("projectcalico.org/namespace", "pcns.kubernetes.io/metadata.name", "pcns.projectcalico.org/name")
 
@@ -74,15 +72,11 @@ def namespaces_of(change: Change) -> tuple[Namespace | None, Namespace | None]:
 
 def misread(subject: Policy | NetworkSet | HostEndpoint, kind: DefectKind) -> Iterator[Complaint]:
     """Complain of every place where what is written is not what Calico enforces, in this way."""
-    found = [defect for defect in subject.defects if defect.kind is kind]
-    for defect in found[:MAX_MISREAD]:
-        what = f"has `{_cut(defect.text)}` in {defect.path}: " if defect.text else f"{defect.path}: "
-        # The whole text: one hole must not hide behind another that is cut to the same words.
-        yield Complaint(what + defect.message, path=defect.path, fingerprint=f"{defect.path} {defect.text}")
-    others = tuple(found[MAX_MISREAD:])
-    if others:
-        what = f"has {len(others)} more of these, such as {others[0].path}"
-        yield Complaint(what, path=others[0].path, fingerprint=f"others {hash(others)}")
+    for defect in subject.defects:
+        if defect.kind is kind:
+            what = f"has `{_cut(defect.text)}` in {defect.path}: " if defect.text else f"{defect.path}: "
+            # The whole text: one hole must not hide behind another that is cut to the same words.
+            yield Complaint(what + defect.message, path=defect.path, fingerprint=f"{defect.path} {defect.text}")
 
 
 def _cut(text: str) -> str:
