@@ -193,6 +193,17 @@ def test_a_namespace_created_again_is_a_new_one(born: Stage) -> None:
     assert set(born.policies("development")) == {*BASELINE, "development-ns-allow"}
 
 
+def test_policies_of_a_former_namespace_that_only_we_still_see_make_nothing_ready(born: Stage) -> None:
+    """The watch of policies is behind that of namespaces: the old ones are gone, and we do not know."""
+    born.cluster.delete(NAMESPACES, "development")
+    born.namespace("development")
+    next(reflector for reflector in born.reflectors if reflector.resource == NAMESPACES).step()
+    born.work()
+    metadata = born.cluster.get(NAMESPACES, "development")["metadata"]
+    assert metadata["annotations"]["isolation-baseline.io/ready-for"] == metadata["uid"]
+    assert set(born.policies("development")) == {*BASELINE, "development-ns-allow"}
+
+
 def refuse_deletes(request: Manifest) -> Manifest:
     """A webhook that keeps one policy, so that the namespace stays terminating."""
     if request["operation"] == "DELETE" and request["oldObject"]["metadata"]["name"] == "zzz":

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from webhook.api import NAMESPACES, RESOURCES, Cluster, ClusterError, Manifest, NotFound, Resource
+from webhook.api import NAMESPACES, RESOURCES, Cluster, ClusterError, Manifest, NotFound, Resource, name_of
 from webhook.control_metrics import ControlMetrics
 from webhook.events import Events
 from webhook.observe import Mirror, Seen
@@ -164,20 +164,26 @@ class Controller:
         if namespace is None or namespace.meta.deleting:
             self._forget(name, namespace)
             return
-        steps = plan_namespace(namespace, self._stored(name), world.settings, self._api)
+        stored = self._stored(name)
+        steps = plan_namespace(namespace, stored, world.settings, self._api)
+        if stored and any(isinstance(step, MarkReady) for step in steps):
+            # Policies in a namespace that is not ready may be those of a former one, whose deletion our watch has not
+            # brought yet; by them nothing may be called ready.
+            stored = self._live(name)
+            steps = plan_namespace(namespace, stored, world.settings, self._api)
         if not steps:
             self._forget(name, namespace)
             return
         with self._lock:
             self._unready.add(name)
         try:
-            self._carry_out(namespace, steps)
+            self._carry_out(namespace, steps, stored)
         except ClusterError:
             if not self._is_leaving(namespace):
                 raise
         self._forget(name, namespace)
 
-    def _carry_out(self, namespace: Namespace, steps: tuple[Step, ...]) -> None:
+    def _carry_out(self, namespace: Namespace, steps: tuple[Step, ...], stored: dict[str, Manifest]) -> None:
         was_ready = not any(isinstance(step, MarkReady) for step in steps)
         repaired: list[str] = []
         for step in steps:
@@ -186,10 +192,8 @@ class Controller:
             if isinstance(step, MarkReady):
                 self._mark(namespace, step)
                 continue
-            stored = None
-            if isinstance(step, WritePolicy) and step.differences:
-                stored = self._stored(namespace.name).get(step.manifest["metadata"]["name"])
-            outcome = self._do(step, namespace=namespace, stored=stored, repaired=was_ready)
+            known = stored.get(_name(step)) if isinstance(step, WritePolicy) and step.differences else None
+            outcome = self._do(step, namespace=namespace, stored=known, repaired=was_ready)
             if outcome != "unchanged":
                 repaired.append(f"{_name(step)} {outcome}")
         if was_ready and repaired:
@@ -218,6 +222,11 @@ class Controller:
         if repaired and outcome != "unchanged":
             self._metrics.repairs.labels(_role(step)).inc()
         return outcome
+
+    def _live(self, namespace: str) -> dict[str, Manifest]:
+        resource, keeps = RESOURCES[self._api.api_version, "NetworkPolicy"], keeps_baseline(self._api)
+        items = self._cluster.list(resource, namespace).items
+        return {name_of(item): item for item in items if keeps(resource, namespace, name_of(item))}
 
     def _stored(self, namespace: str) -> dict[str, Manifest]:
         resource = RESOURCES[self._api.api_version, "NetworkPolicy"]

@@ -102,6 +102,9 @@ class Reflector:
         seconds = round(self._watch_seconds * (0.8 + 0.2 * self._jitter()))
         stream = self._cluster.watch(self.resource, self._version, timeout_seconds=seconds)
         self._stream = stream
+        if self._stopping.is_set():
+            # stop() came before there was a stream for it to close.
+            stream.close()
         self._in_contact()
         try:
             for event in stream:
