@@ -7,10 +7,6 @@ from collections.abc import Iterable
 
 from webhook.policy.settings import Identities
 
-# Deleting in a terminating namespace is this controller's work; the second name is its identity on a cluster whose
-# controller manager runs without --use-service-account-credentials.
-NAMESPACE_CONTROLLERS = ("system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller")
-
 # Both places of Calico's parts: the manifest install uses kube-system, the operator calico-system; the aggregated
 # API server had a namespace of its own until operator 1.39.
 CALICO_RELAYS = (

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from webhook import cel, scope
 from webhook.native_shape import Check, Native, is_enforced, resource_rule
+from webhook.policy.identities import NAMESPACE_CONTROLLERS
 from webhook.policy.settings import UNASSIGNED, Mode, Settings, Unmatched
 from webhook.scope import Path
 from webhook.webhooks import CONFIGURATION_NAME
@@ -118,7 +119,7 @@ def _finalizers_kept(is_exempt: str) -> Check:
             "request.operation == 'CREATE'",
             is_exempt,
             "oldObject.?spec.?finalizers.orValue([]).all(f, f in object.?spec.?finalizers.orValue([]))",
-            cel.is_user(cel.NAMESPACE_CONTROLLERS),
+            cel.is_user(NAMESPACE_CONTROLLERS),
         ),
         f"{_SUBJECT} + ': spec.finalizers may be removed by the namespace controller only, or its policies outlive "
         "it; delete what still holds it'",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from webhook import cel, scope
 from webhook.native_shape import DOMAIN, Check, Native, is_enforced_there, resource_rule
+from webhook.policy.identities import NAMESPACE_CONTROLLERS
 from webhook.policy.objects import CalicoApi
 from webhook.policy.settings import Settings
 from webhook.scope import Path
@@ -41,7 +42,7 @@ def baseline_present(settings: Settings, exempt: Iterable[str], api: CalicoApi) 
         conditions=(
             (
                 "by-collection-or-namespace-controller",
-                cel.any_of("!has(request.name) || request.name == ''", cel.is_user(cel.NAMESPACE_CONTROLLERS)),
+                cel.any_of("!has(request.name) || request.name == ''", cel.is_user(NAMESPACE_CONTROLLERS)),
             ),
             scope.in_managed_namespace(exempt),
             ("the-baseline", scope.is_baseline()),

@@ -9,7 +9,13 @@ from typing import Any
 
 from webhook import cel
 from webhook.policy.baseline import DEFAULT_DENY, DNS_ALLOW, FLOOR
-from webhook.policy.identities import GARBAGE_COLLECTORS, NETWORK_PLUGINS, NODE_GROUP, NODE_PREFIX
+from webhook.policy.identities import (
+    GARBAGE_COLLECTORS,
+    NAMESPACE_CONTROLLERS,
+    NETWORK_PLUGINS,
+    NODE_GROUP,
+    NODE_PREFIX,
+)
 
 # Both spellings: Calico before 3.32 stores a policy of the default tier as `default.<name>`.
 BASELINE_NAMES = tuple(spelling for name in (DEFAULT_DENY, DNS_ALLOW, FLOOR) for spelling in (name, f"default.{name}"))
@@ -143,7 +149,7 @@ def changes_spec_finalizers() -> str:
     """Whether spec.finalizers change by another than the namespace controller: content then outlives its namespace."""
     return cel.all_of(
         "object.?spec.?finalizers.orValue([]) != oldObject.?spec.?finalizers.orValue([])",
-        f"!({cel.is_user(cel.NAMESPACE_CONTROLLERS)})",
+        f"!({cel.is_user(NAMESPACE_CONTROLLERS)})",
     )
 
 
@@ -175,7 +181,7 @@ def is_baseline() -> str:
 
 def is_left_to_namespace_controller() -> str:
     """Its deletes in namespaces: a native policy sees whether the namespace is terminating, and we are not asked."""
-    return cel.all_of("request.operation == 'DELETE'", "has(request.namespace)", cel.is_user(cel.NAMESPACE_CONTROLLERS))
+    return cel.all_of("request.operation == 'DELETE'", "has(request.namespace)", cel.is_user(NAMESPACE_CONTROLLERS))
 
 
 def _only_drops_finalizers() -> str:
