@@ -69,6 +69,15 @@ UNREADABLE = [
 ]
 
 
+def test_what_is_wrong_in_a_thousand_places_is_not_read_on() -> None:
+    """The work for one object is bounded, and what it says of the others is still exact."""
+    many = [{**RULE, "source": {"nets": ["x"] * 600}}] * 2
+    with pytest.raises(InvalidObject) as refused:
+        parse(calico(NP, "p", "one", ingress=many))
+    assert refused.value.path == "spec.ingress[1].source.nets[400]"
+    assert refused.value.message == "more than 1000 places before this one are wrong"
+
+
 @pytest.mark.parametrize(("manifest", "path", "message"), [c[1:] for c in UNREADABLE], ids=[c[0] for c in UNREADABLE])
 def test_what_has_no_structure_is_refused_with_its_place(manifest: Any, path: str, message: str) -> None:
     with pytest.raises(InvalidObject) as refused:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from webhook.policy import joined
 from webhook.policy.fields import Json, Manifest, items, mapping, text, texts
 from webhook.policy.nets import read_net
-from webhook.policy.objects import DefectKind, Entity, EntityText, PortMatch, ServiceMatch
+from webhook.policy.objects import ANY_ENTITY, DefectKind, Entity, EntityText, PortMatch, ServiceMatch
 from webhook.policy.parse_meta import Notes
 from webhook.policy.ranges import Cidr, PortRange, PortSet, RangeError, parse_port
 from webhook.policy.selectors import (
@@ -153,6 +153,8 @@ def _joined_peer(written: EntityText, namespace: str, notes: Notes) -> tuple[Sel
 
 def read_nets(value: Json, path: str, notes: Notes) -> tuple[tuple[str, ...], tuple[Cidr, ...]]:
     """Return the networks as written and those that Felix enforces."""
+    if value is None:
+        return (), ()
     written = texts(value, path)
     return written, tuple(
         net for at, entry in enumerate(written) if (net := noted_net(entry, f"{path}[{at}]", notes)) is not None
@@ -170,6 +172,8 @@ def noted_net(entry: str, path: str, notes: Notes, *, allow_address: bool = True
 def read_ports(value: Json, path: str, protocol: int | None, notes: Notes) -> PortMatch | None:
     """Return None for no constraint; `protocol` is the rule's, None for any."""
     listed = items(value, path)
+    if not listed:
+        return None
     numbers: list[PortRange] = []
     named: list[str] = []
     for at, item in enumerate(listed):
@@ -189,12 +193,14 @@ def read_ports(value: Json, path: str, protocol: int | None, notes: Notes) -> Po
     if numbers and protocol is None:
         message = "ports by number need `protocol` TCP, UDP or SCTP; without it Felix drops the whole policy"
         notes.add(DefectKind.PORT_SYNTAX, path, "", message, ignored=True)
-    return PortMatch(PortSet.of(numbers), tuple(named)) if listed else None
+    return PortMatch(PortSet.of(numbers), tuple(named))
 
 
 def read_entity(value: Json, path: str, namespace: str, protocol: int | None, notes: Notes) -> Entity:
     """Read `source` or `destination` of a Calico rule; `namespace` is the policy's, empty for a global one."""
     raw = mapping(value, path)
+    if not raw:
+        return ANY_ENTITY
     accounts = mapping(raw.get("serviceAccounts"), f"{path}.serviceAccounts")
     nets_written, nets = read_nets(raw.get("nets"), f"{path}.nets", notes)
     not_nets_written, not_nets = read_nets(raw.get("notNets"), f"{path}.notNets", notes)

@@ -21,6 +21,7 @@ CALICO_V3 = "projectcalico.org/v3"
 CALICO_V1 = "crd.projectcalico.org/v1"
 METADATA = "projectcalico.org/metadata"
 METADATA_PATH = f"metadata.annotations['{METADATA}']"
+MOST_DEFECTS = 1_000  # each costs some 20 µs, and no denial can list them
 _DEFAULT_PREFIX = "default."
 
 
@@ -32,6 +33,14 @@ class Notes:
         self.ignored = False
 
     def add(self, kind: DefectKind, path: str, text: str, message: str, *, ignored: bool = False) -> None:
+        """
+        Note one defect; of two of a kind at one place, the first.
+
+        Raises:
+            InvalidObject: when there are so many that reading on only serves whoever wrote them.
+        """
+        if len(self._found) >= MOST_DEFECTS:
+            raise InvalidObject(path, f"more than {MOST_DEFECTS} places before this one are wrong")
         self._found.setdefault((kind, path), Defect(kind, path, text, message))
         self.ignored = self.ignored or ignored
 
