@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
-from enum import Enum
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
@@ -44,17 +42,15 @@ from webhook.policy.settings import (
     Unmatched,
 )
 from webhook.policy.settings_check import check
+from webhook.policy.settings_fields import choice, each, mapping, matching, namespace_name, number, text
 
 API_VERSION = "isolation-baseline.io/v1"
 KIND = "Settings"
 # A ConfigMap holds 1 MiB at most; a file larger than that was never mounted from one.
 MAX_BYTES = 1024 * 1024
 
-_E = TypeVar("_E", bound=Enum)
-_T = TypeVar("_T")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _PATTERN = re.compile(r"[-a-z0-9*]{1,63}")
 
 
@@ -106,37 +102,37 @@ def parse_settings(document: object) -> Settings:
     Raises:
         InvalidObject: with the path of the first field at fault.
     """
-    top = _mapping(document, "settings", _TOP)
+    top = mapping(document, "settings", _TOP)
     for key, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
         if top.get(key) != expected:
             raise InvalidObject(key, f"expected `{expected}`")
-    exempt = _mapping(top.get("exempt", {}), "exempt", ("namespaces", "breakGlass"))
-    tiers = _mapping(top.get("tiers", {}), "tiers", ("tenants",))
+    exempt = mapping(top.get("exempt", {}), "exempt", ("namespaces", "breakGlass"))
+    tiers = mapping(top.get("tiers", {}), "tiers", ("tenants",))
     base = Settings()
     settings = Settings(
-        environment_label=_matching(top.get("environmentLabel", "env"), "environmentLabel", _LABEL_KEY, "a label key"),
+        environment_label=matching(top.get("environmentLabel", "env"), "environmentLabel", _LABEL_KEY, "a label key"),
         environments=_environments(top.get("environments", {})),
-        unmatched=_choice(Unmatched, top.get("unmatchedNamespaces", "isolate"), "unmatchedNamespaces"),
-        permits=_each(top.get("permit", []), "permit", _permit),
-        shared_namespaces=_each(top.get("sharedNamespaces", []), "sharedNamespaces", _shared),
+        unmatched=choice(Unmatched, top.get("unmatchedNamespaces", "isolate"), "unmatchedNamespaces"),
+        permits=each(top.get("permit", []), "permit", _permit),
+        shared_namespaces=each(top.get("sharedNamespaces", []), "sharedNamespaces", _shared),
         cidrs=_cidrs(top.get("cidrs", {})),
-        same_environment=_choice(Reach, top.get("sameEnvironment", "environment"), "sameEnvironment"),
-        deny_form=_choice(DenyForm, top.get("denyForm", "explicit"), "denyForm"),
+        same_environment=choice(Reach, top.get("sameEnvironment", "environment"), "sameEnvironment"),
+        deny_form=choice(DenyForm, top.get("denyForm", "explicit"), "denyForm"),
         dns=_dns(top.get("dns", {})),
         orders=_orders(top.get("orders", {})),
-        tenant_tiers=_each(tiers.get("tenants", ["default"]), "tiers.tenants", _namespace_name),
+        tenant_tiers=each(tiers.get("tenants", ["default"]), "tiers.tenants", namespace_name),
         exempt_namespaces=base.exempt_namespaces
         if "namespaces" not in exempt
-        else frozenset(_each(exempt["namespaces"], "exempt.namespaces", _namespace_name)) | {OWN_NAMESPACE},
+        else frozenset(each(exempt["namespaces"], "exempt.namespaces", namespace_name)) | {OWN_NAMESPACE},
         break_glass=_identities(exempt.get("breakGlass", {}), "exempt.breakGlass"),
-        exempting_labels=_each(
+        exempting_labels=each(
             top.get("exemptingLabels", list(base.exempting_labels)),
             "exemptingLabels",
-            lambda value, path: _matching(value, path, _LABEL_KEY, "a label key"),
+            lambda value, path: matching(value, path, _LABEL_KEY, "a label key"),
         ),
-        unassigned_mode=_choice(Mode, top.get("unassignedMode", "enforce"), "unassignedMode"),
-        contact=_text(top.get("contact", base.contact), "contact"),
-        docs_url=_text(top.get("docsUrl", base.docs_url), "docsUrl").rstrip("/"),
+        unassigned_mode=choice(Mode, top.get("unassignedMode", "enforce"), "unassignedMode"),
+        contact=text(top.get("contact", base.contact), "contact"),
+        docs_url=text(top.get("docsUrl", base.docs_url), "docsUrl").rstrip("/"),
     )
     check(settings)
     return settings
@@ -166,48 +162,48 @@ _TOP = (
 
 def _environments(value: object) -> tuple[Environment, ...]:
     return tuple(
-        _environment(name, body, f"environments.{name}") for name, body in _mapping(value, "environments").items()
+        _environment(name, body, f"environments.{name}") for name, body in mapping(value, "environments").items()
     )
 
 
 def _environment(name: str, value: object, path: str) -> Environment:
-    _matching(name, path, _LABEL_VALUE, "the name to be a label value")
+    matching(name, path, _LABEL_VALUE, "the name to be a label value")
     if name == UNASSIGNED:
         raise InvalidObject(path, f"`{UNASSIGNED}` is reserved for namespaces that fit no environment")
-    body = _mapping(value, path, ("names", "mode", "claimableBy"))
+    body = mapping(value, path, ("names", "mode", "claimableBy"))
     claimable = body.get("claimableBy")
     return Environment(
         name=name,
-        names=_each(
+        names=each(
             body.get("names", []),
             f"{path}.names",
-            lambda item, at: _matching(item, at, _PATTERN, "a namespace name with `*` for any run of characters"),
+            lambda item, at: matching(item, at, _PATTERN, "a namespace name with `*` for any run of characters"),
         ),
-        mode=_choice(Mode, body.get("mode", "enforce"), f"{path}.mode"),
+        mode=choice(Mode, body.get("mode", "enforce"), f"{path}.mode"),
         claimable_by=None if claimable is None else _identities(claimable, f"{path}.claimableBy"),
     )
 
 
 def _identities(value: object, path: str) -> Identities:
-    body = _mapping(value, path, ("users", "groups"))
+    body = mapping(value, path, ("users", "groups"))
     return Identities(
-        users=frozenset(_each(body.get("users", []), f"{path}.users", _text)),
-        groups=frozenset(_each(body.get("groups", []), f"{path}.groups", _text)),
+        users=frozenset(each(body.get("users", []), f"{path}.users", text)),
+        groups=frozenset(each(body.get("groups", []), f"{path}.groups", text)),
     )
 
 
 def _permit(value: object, path: str) -> Permit:
-    body = _mapping(value, path, ("from", "to", "ports"))
+    body = mapping(value, path, ("from", "to", "ports"))
     for key in ("from", "to"):
         if key not in body:
             raise InvalidObject(f"{path}.{key}", "expected an environment")
-    ports = _each(body["ports"], f"{path}.ports", _permit_ports) if "ports" in body else ()
+    ports = each(body["ports"], f"{path}.ports", _permit_ports) if "ports" in body else ()
     if "ports" in body and not ports:
         # An empty list would read as `no port` and mean `any port`.
         raise InvalidObject(f"{path}.ports", "expected at least one port; leave `ports` out to permit any")
     return Permit(
-        source=_text(body["from"], f"{path}.from"),
-        destination=_text(body["to"], f"{path}.to"),
+        source=text(body["from"], f"{path}.from"),
+        destination=text(body["to"], f"{path}.to"),
         ports=tuple(port for both in ports for port in both),
     )
 
@@ -215,7 +211,7 @@ def _permit(value: object, path: str) -> Permit:
 def _permit_ports(value: object, path: str) -> tuple[PermitPort, ...]:
     """PORT := int | PROTOCOL "/" int [":" int] | {protocol, port, endPort}; a bare number is that TCP port."""
     if isinstance(value, Mapping):
-        body = _mapping(value, path, ("protocol", "port", "endPort"))
+        body = mapping(value, path, ("protocol", "port", "endPort"))
         low = _port(body.get("port"), f"{path}.port")
         high = _port(body.get("endPort", body.get("port")), f"{path}.endPort")
         if low.low != low.high or high.low != high.high or high.low < low.low:
@@ -249,33 +245,33 @@ def _protocol(value: object, path: str) -> int:
 
 
 def _shared(value: object, path: str) -> SharedNamespace:
-    body = _mapping(value, path, ("name", "direction"))
+    body = mapping(value, path, ("name", "direction"))
     return SharedNamespace(
-        name=_namespace_name(body.get("name"), f"{path}.name"),
-        direction=_choice(SharedDirection, body.get("direction", "ingress"), f"{path}.direction"),
+        name=namespace_name(body.get("name"), f"{path}.name"),
+        direction=choice(SharedDirection, body.get("direction", "ingress"), f"{path}.direction"),
     )
 
 
 def _cidrs(value: object) -> Cidrs:
-    body = _mapping(value, "cidrs", ("pods", "nodes", "ingress", "egress"))
-    return Cidrs(**{key: _each(ranges, f"cidrs.{key}", _cidr) for key, ranges in body.items()})
+    body = mapping(value, "cidrs", ("pods", "nodes", "ingress", "egress"))
+    return Cidrs(**{key: each(ranges, f"cidrs.{key}", _cidr) for key, ranges in body.items()})
 
 
 def _cidr(value: object, path: str) -> Cidr:
     try:
-        return parse_cidr(_text(value, path), allow_address=True)
+        return parse_cidr(text(value, path), allow_address=True)
     except RangeError as e:
         raise InvalidObject(path, str(e)) from e
 
 
 def _dns(value: object) -> Dns:
-    body = _mapping(value, "dns", ("selectors", "nodeLocal", "ports"))
+    body = mapping(value, "dns", ("selectors", "nodeLocal", "ports"))
     base = Dns()
     ports = body.get("ports", list(base.ports))
     return Dns(
-        servers=_each(body["selectors"], "dns.selectors", _dns_servers) if "selectors" in body else base.servers,
-        node_local=_each(body.get("nodeLocal", []), "dns.nodeLocal", _cidr),
-        ports=tuple(_single_port(port) for port in _each(ports, "dns.ports", _port_at)),
+        servers=each(body["selectors"], "dns.selectors", _dns_servers) if "selectors" in body else base.servers,
+        node_local=each(body.get("nodeLocal", []), "dns.nodeLocal", _cidr),
+        ports=tuple(_single_port(port) for port in each(ports, "dns.ports", _port_at)),
     )
 
 
@@ -293,96 +289,34 @@ def _single_port(found: tuple[PortRange, str]) -> int:
 def _dns_servers(value: object, path: str) -> DnsServers:
     if isinstance(value, str):
         return DnsServers(selector=_selector(value, path))
-    body = _mapping(value, path, ("namespace", "selector"))
+    body = mapping(value, path, ("namespace", "selector"))
     return DnsServers(
-        namespace=_namespace_name(body.get("namespace", DnsServers().namespace), f"{path}.namespace"),
+        namespace=namespace_name(body.get("namespace", DnsServers().namespace), f"{path}.namespace"),
         selector=_selector(body.get("selector"), f"{path}.selector"),
     )
 
 
 def _selector(value: object, path: str) -> str:
-    text = _text(value, path)
-    if is_blank(text):
+    written = text(value, path)
+    if is_blank(written):
         raise InvalidObject(path, "expected a selector; `all()` selects every pod")
     try:
-        parse_selector(text)
+        parse_selector(written)
     except SelectorError as e:
         raise InvalidObject(path, " ".join(str(e).split())) from e
-    return text
+    return written
 
 
 def _orders(value: object) -> Orders:
     base = Orders()
-    body = _mapping(value, "orders", ("tenants", "sameEnvironment", "dns", "deny", "floor"))
-    band = _each(body.get("tenants", list(base.tenants)), "orders.tenants", _number)
+    body = mapping(value, "orders", ("tenants", "sameEnvironment", "dns", "deny", "floor"))
+    band = each(body.get("tenants", list(base.tenants)), "orders.tenants", number)
     if len(band) != 2:
         raise InvalidObject("orders.tenants", "expected two numbers, the lowest and the highest order")
     return Orders(
         tenants=(band[0], band[1]),
-        same_environment=_number(body.get("sameEnvironment", base.same_environment), "orders.sameEnvironment"),
-        dns=_number(body.get("dns", base.dns), "orders.dns"),
-        deny=_number(body.get("deny", base.deny), "orders.deny"),
-        floor=_number(body.get("floor", base.floor), "orders.floor"),
+        same_environment=number(body.get("sameEnvironment", base.same_environment), "orders.sameEnvironment"),
+        dns=number(body.get("dns", base.dns), "orders.dns"),
+        deny=number(body.get("deny", base.deny), "orders.deny"),
+        floor=number(body.get("floor", base.floor), "orders.floor"),
     )
-
-
-def _mapping(value: object, path: str, known: Iterable[str] | None = None) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidObject(path, f"expected a mapping, not {_shown(value)}")
-    for key in value:
-        if not isinstance(key, str):
-            # YAML reads `on`, `no` and 1 as no text.
-            raise InvalidObject(path, f"expected text as the key, not {_shown(key)}; put it in quotes")
-        if known is not None and key not in known:
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean `{close[0]}`?" if close else "known: " + ", ".join(known)
-            raise InvalidObject(key if path == "settings" else f"{path}.{key}", f"unknown; {hint}")
-    return value
-
-
-def _each(value: object, path: str, read: Callable[[Any, str], _T]) -> tuple[_T, ...]:
-    if not isinstance(value, list | tuple):
-        raise InvalidObject(path, f"expected a list, not {_shown(value)}")
-    items: list[_T] = []
-    for number, item in enumerate(value):
-        found = read(item, f"{path}[{number}]")
-        if found in items and path != "orders.tenants":
-            raise InvalidObject(f"{path}[{number}]", f"{_shown(item)} is given twice")
-        items.append(found)
-    return tuple(items)
-
-
-def _choice(kind: type[_E], value: object, path: str) -> _E:
-    words = [str(member.value) for member in kind]
-    if isinstance(value, str) and value in words:
-        return kind(value)
-    raise InvalidObject(path, f"expected {' or '.join(words)}, not {_shown(value)}")
-
-
-def _text(value: object, path: str) -> str:
-    if not isinstance(value, str) or not value.isprintable() or value != value.strip():
-        raise InvalidObject(path, f"expected text on one line, not {_shown(value)}")
-    if not value and path not in ("docsUrl",):
-        raise InvalidObject(path, "expected text, not nothing")
-    return value
-
-
-def _matching(value: object, path: str, pattern: re.Pattern[str], expected: str) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise InvalidObject(path, f"expected {expected}, not {_shown(value)}")
-    return value
-
-
-def _namespace_name(value: object, path: str) -> str:
-    return _matching(value, path, _NAMESPACE, "a name of lower-case letters, digits and `-`")
-
-
-def _number(value: object, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1e9:
-        raise InvalidObject(path, f"expected a number, not {_shown(value)}")
-    return float(value)
-
-
-def _shown(value: object) -> str:
-    text = f"`{value}`" if isinstance(value, str) and value.isprintable() else repr(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,5 +1,6 @@
 """Cases of baseline-unchanged: spec, owners, finalizers and label of generated policies."""
 
+import json
 from typing import Any
 
 from tests.policy.table import SETTINGS, case, change, knp, ns, policy, table, terminating, with_metadata
@@ -28,6 +29,19 @@ CASES = [
     case("as asked for", [SHOP, DENY, DNS, SAME, FLOOR], []),
     case("as asked for, through v3", [SHOP, {**DENY, "apiVersion": "projectcalico.org/v3"}], []),
     case("as asked for, under the other spelling", [SHOP, with_metadata(DENY, name="default.default-deny")], []),
+    case(
+        "as Calico's API server stores it",
+        [
+            SHOP,
+            with_metadata(
+                DENY,
+                name="default.default-deny",
+                labels={"projectcalico.org/tier": "default"},
+                annotations={"projectcalico.org/metadata": json.dumps({**DENY["metadata"], "finalizers": None})},
+            ),
+        ],
+        [],
+    ),
     case("selectors spelt otherwise", [SHOP, spec(DENY, selector="")], []),
     case("order", [SHOP, spec(DENY, order=6000)], ["spec.order is 6000 instead of 5000"]),
     case(

@@ -1,6 +1,6 @@
 """Cases of metadata-annotation-honest: what a v1 object says of itself."""
 
-from tests.policy.table import case, ns, policy, table
+from tests.policy.table import case, change, ns, policy, table
 from webhook.policy.rules.metadata_annotation_honest import metadata_annotation_honest
 
 V1 = "crd.projectcalico.org/v1"
@@ -15,6 +15,19 @@ def annotated(text: str, name: str = "web") -> dict[str, object]:
 CASES = [
     case("its own name", [SHOP, annotated('{"name": "web", "namespace": "shop"}')], []),
     case("its own name as v3 has it", [SHOP, annotated('{"name": "web"}', "default.web")], []),
+    case(
+        "born to be deleted",
+        [SHOP],
+        ["is born with a deletionTimestamp in projectcalico.org/metadata"],
+        on=change(None, annotated('{"deletionTimestamp": "2026-01-01T00:00:00Z"}')),
+    ),
+    case("born", [SHOP], [], on=change(None, annotated("{}"))),
+    case(
+        "deleted",
+        [SHOP],
+        [],
+        on=change(annotated("{}"), annotated('{"deletionTimestamp": "2026-01-01T00:00:00Z"}')),
+    ),
     case("nothing", [SHOP, annotated("{}")], []),
     case(
         "another name",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from webhook.policy.change import Change, Operation
 from webhook.policy.finding import Complaint, Severity
 from webhook.policy.objects import DefectKind, HostEndpoint, NetworkSet, Policy
+from webhook.policy.parse_meta import METADATA_PATH
 from webhook.policy.rule import rule
 from webhook.policy.subjects import misread
 from webhook.policy.world import World
 
 
-@rule(Policy, NetworkSet, HostEndpoint, Severity.DENY, staged=True, everywhere=True)
-def metadata_annotation_honest(subject: Policy | NetworkSet | HostEndpoint, world: World) -> Iterator[Complaint]:
+@rule(Policy, NetworkSet, HostEndpoint, Change, Severity.DENY, staged=True, everywhere=True)
+def metadata_annotation_honest(
+    subject: Policy | NetworkSet | HostEndpoint | Change, world: World
+) -> Iterator[Complaint]:
     """
     The annotation projectcalico.org/metadata of a v1 object tells of that object.
 
@@ -43,4 +47,8 @@ def metadata_annotation_honest(subject: Policy | NetworkSet | HostEndpoint, worl
             annotations: {projectcalico.org/metadata: '{"name":"web","namespace":"shop"}'}
           spec: {order: 600, types: [Ingress]}
     """
-    yield from misread(subject, DefectKind.METADATA_ANNOTATION)
+    if not isinstance(subject, Change):
+        yield from misread(subject, DefectKind.METADATA_ANNOTATION)
+    elif subject.operation is Operation.CREATE and subject.subject.meta.deleting:
+        # The API server takes a real deletionTimestamp off what is created; Calico would act on this one.
+        yield Complaint("is born with a deletionTimestamp in projectcalico.org/metadata", METADATA_PATH)
