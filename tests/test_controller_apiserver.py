@@ -17,11 +17,13 @@ import pytest
 from tests.controlplane import ControlPlane, calico, running
 from tests.stage import SETTINGS
 from webhook.api import EVENTS, LEASES, NAMESPACES, RESOURCES, ClusterError, Manifest, NotFound
+from webhook.attempts import attempts
 from webhook.cluster import KubernetesCluster, connect
 from webhook.control import Control, Options
 from webhook.discovery import discover_calico_api
 from webhook.policy.objects import CalicoApi
 from webhook.policy.parse import parse
+from webhook.probe import Result, find_target
 
 pytestmark = pytest.mark.apiserver
 
@@ -345,6 +347,21 @@ def test_a_dry_run_changes_nothing(cluster: KubernetesCluster, control: Control)
     cluster.replace(NAMESPACES, found, subresource="finalize", dry_run=True)
     cluster.delete(NAMESPACES, "dev-dry", dry_run=True)
     assert essence_of(cluster, "dev-dry") == before
+
+
+def test_without_a_guard_every_way_around_it_is_found_open_and_nothing_happens(
+    cluster: KubernetesCluster, control: Control
+) -> None:
+    """The counterpart of tests/guarded/test_self_test.py: the self-test can tell the difference."""
+    born(cluster, "dev-a-first")
+    target = find_target(control.observer.world)
+    assert target is not None
+    before = essence_of(cluster, target.namespace), cluster.get(GLOBAL_POLICIES, "isolation-floor")
+    control.probe.try_all()
+    assert {path: result for path, (result, _) in control.probe.results.items()} == {
+        attempt.path: Result.OPEN for attempt in attempts(CalicoApi.V1)
+    }
+    assert (essence_of(cluster, target.namespace), cluster.get(GLOBAL_POLICIES, "isolation-floor")) == before
 
 
 def essence_of(cluster: KubernetesCluster, namespace: str) -> object:
