@@ -30,6 +30,7 @@ from webhook.policy.selectors import parse as parse_selector
 
 BOTH = frozenset(Direction)
 _TYPES = {direction.value: direction for direction in Direction}
+_SET_MISSING = "Felix exits on it, or takes the set for missing"
 _STAGED_ACTIONS = ("Set", "Learn", "Ignore", "Delete")
 _KINDS = {
     "NetworkPolicy": PolicyKind.NETWORK_POLICY,
@@ -178,7 +179,7 @@ def parse_network_set(manifest: Manifest, *, namespace: str = "default") -> Netw
     notes = Notes()
     is_global = text(manifest.get("kind"), "kind") == "GlobalNetworkSet"
     meta = read_meta(manifest, notes, namespace=None if is_global else namespace)
-    written, _ = read_nets(child(manifest, "spec", "").get("nets"), "spec.nets", notes)
+    written, _ = read_nets(child(manifest, "spec", "").get("nets"), "spec.nets", notes, skipped=_SET_MISSING)
     return NetworkSet(meta, ref_of(manifest, meta), written, notes.defects)
 
 

@@ -43,6 +43,7 @@ _KINDS = {
     "AdminNetworkPolicy": PolicyKind.ADMIN_NETWORK_POLICY,
     "BaselineAdminNetworkPolicy": PolicyKind.BASELINE_ADMIN_NETWORK_POLICY,
 }
+_NOT_CONVERTED = "Calico leaves the rule out, or denies everything in its place"
 _PEERS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
 
@@ -172,7 +173,10 @@ def _peer(raw: Manifest, direction: Direction, path: str, notes: Notes) -> Entit
 
 def _networks(listed: Json, path: str, notes: Notes) -> Entity | None:
     written = tuple(text(item, f"{path}[{at}]") for at, item in enumerate(listed))
-    nets = [noted_net(entry, f"{path}[{at}]", notes, allow_address=False) for at, entry in enumerate(written)]
+    nets = [
+        noted_net(entry, f"{path}[{at}]", notes, skipped=_NOT_CONVERTED, allow_address=False)
+        for at, entry in enumerate(written)
+    ]
     found = tuple(net for net in nets if net is not None)
     return Entity(nets=found, text=EntityText(nets=written)) if len(found) == len(nets) else None
 

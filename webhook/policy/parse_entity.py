@@ -151,20 +151,27 @@ def _joined_peer(written: EntityText, namespace: str, notes: Notes) -> tuple[Sel
     return parse_joined(positive, notes), parse_joined(negative, notes)
 
 
-def read_nets(value: Json, path: str, notes: Notes) -> tuple[tuple[str, ...], tuple[Cidr, ...]]:
+def read_nets(
+    value: Json, path: str, notes: Notes, *, skipped: str = "Calico skips this entry"
+) -> tuple[tuple[str, ...], tuple[Cidr, ...]]:
     """Return the networks as written and those that Felix enforces."""
     if value is None:
         return (), ()
     written = texts(value, path)
     return written, tuple(
-        net for at, entry in enumerate(written) if (net := noted_net(entry, f"{path}[{at}]", notes)) is not None
+        net
+        for at, entry in enumerate(written)
+        if (net := noted_net(entry, f"{path}[{at}]", notes, skipped=skipped)) is not None
     )
 
 
-def noted_net(entry: str, path: str, notes: Notes, *, allow_address: bool = True) -> Cidr | None:
+def noted_net(
+    entry: str, path: str, notes: Notes, *, skipped: str = "Calico skips this entry", allow_address: bool = True
+) -> Cidr | None:
+    """Read one network; `skipped` says what becomes of an entry that Calico cannot read."""
     net, wrong = read_net(entry, allow_address=allow_address)
     if wrong:
-        becomes = "Calico skips this entry" if net is None else f"Calico reads it as {net}"
+        becomes = skipped if net is None else f"Calico reads it as {net}"
         notes.add(DefectKind.NET_SYNTAX, path, entry, f"expected {wrong}; {becomes}")
     return net
 

@@ -34,6 +34,8 @@ from webhook.policy.ranges import PortRange, RangeError, parse_port
 from webhook.policy.selectors import All, namespaced_policy_subject
 from webhook.policy.selectors import parse as parse_selector
 
+_UNBOUNDED = "Calico then drops the constraint, and any address matches"
+_NO_EXCEPTION = "Calico drops this exception and all after it"
 _PEERS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
 
@@ -106,12 +108,12 @@ def _block(raw: Manifest, path: str, notes: Notes) -> Entity:
     cidr = text(raw.get("cidr"), f"{path}.cidr")
     exceptions = texts(raw.get("except"), f"{path}.except")
     written = EntityText(nets=(cidr,), not_nets=exceptions)
-    net = noted_net(cidr, f"{path}.cidr", notes, allow_address=False)
+    net = noted_net(cidr, f"{path}.cidr", notes, skipped=_UNBOUNDED, allow_address=False)
     if net is None:
         return Entity(text=written)
     excepted = []
     for at, exception in enumerate(exceptions):
-        found = noted_net(exception, f"{path}.except[{at}]", notes, allow_address=False)
+        found = noted_net(exception, f"{path}.except[{at}]", notes, skipped=_NO_EXCEPTION, allow_address=False)
         if found is None:
             break
         excepted.append(found)

@@ -41,7 +41,10 @@ CASES = [
     case(
         "nothing, in a set",
         [SHOP, cluster_object("NetworkSet", "a", nets=[""])],
-        ["spec.nets[0]: expected an address, such as 10.0.0.0 or fd00::, before the `/`; Calico skips this entry"],
+        [
+            "spec.nets[0]: expected an address, such as 10.0.0.0 or fd00::, before the `/`; Felix exits on it, or "
+            "takes the set for missing",
+        ],
     ),
     case(
         "mapped IPv4",
@@ -56,7 +59,7 @@ CASES = [
         [SHOP, knp(ingress=[{"from": [{"ipBlock": {"cidr": "010.0.0.0/8"}}]}])],
         [
             "has `010.0.0.0/8` in spec.ingress[0].from[0].ipBlock.cidr: expected four numbers from 0 to "
-            "255 without leading zeros in an IPv4 address; Calico skips this entry",
+            "255 without leading zeros in an IPv4 address; Calico then drops the constraint, and any address matches",
         ],
     ),
     case(
