@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from webhook.policy.objects import Action, Direction
 from webhook.policy.settings import UNASSIGNED, Reach
 from webhook.policy.undercut.boxes import Region, Shape
 from webhook.policy.undercut.ceiling import floor, is_same_namespace
 from webhook.policy.undercut.judgement import Judgement
-from webhook.policy.undercut.leak import Hit
+from webhook.policy.undercut.leak import MAX_HITS, Hit
 from webhook.policy.undercut.peers import Kind, Peer
 from webhook.policy.undercut.reach import Place
 from webhook.policy.undercut.search import both, find
+from webhook.policy.undercut.settled import Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,12 @@ class Block:
     """
     All ways in which one rule cuts the floor; without a rule it is the end of the tier that does.
 
-    `settled` are the earlier rules that take something away from it.
+    `settled` is a digest of the earlier rules that take something away from it.
     """
 
     shape: Shape | None
     hits: tuple[Hit, ...]
-    settled: tuple[Shape, ...]
+    settled: str
 
 
 def blocks(judgement: Judgement) -> Iterator[Block]:
@@ -43,29 +45,32 @@ def blocks(judgement: Judgement) -> Iterator[Block]:
     if not standing.can_block or not judgement.subjects or Direction.EGRESS not in judgement.policy.types:
         return
     cutting = {Action.DENY} if standing.place is Place.BEFORE else {Action.DENY, Action.PASS}
+    rules = judgement.policy.rules(Direction.EGRESS)
+    if not standing.drops_the_rest and not any(rule.action in cutting for rule in rules):
+        return
     shapes = judgement.shapes(Direction.EGRESS)
-    settled: list[Shape] = []
+    settled = Settled()
     for seen in shapes:
         if seen.action in cutting:
-            hits = tuple(_hits(judgement, seen, settled))
+            hits = tuple(islice(_hits(judgement, seen, settled), MAX_HITS))
             if hits:
-                yield Block(seen, hits, tuple(settled))
+                yield Block(seen, hits, settled.digest)
         elif seen.action in (Action.ALLOW, Action.PASS):
-            settled.append(seen)
+            settled.add(seen)
     if standing.drops_the_rest:
-        decided = [seen for seen in shapes if seen.action is not Action.LOG]
-        hits = tuple(_hits(judgement, None, decided))
+        decided = Settled([seen for seen in shapes if seen.action is not Action.LOG])
+        hits = tuple(islice(_hits(judgement, None, decided), MAX_HITS))
         if hits:
-            yield Block(None, hits, tuple(decided))
+            yield Block(None, hits, decided.digest)
 
 
-def _hits(judgement: Judgement, seen: Shape | None, settled: list[Shape]) -> Iterator[Hit]:
+def _hits(judgement: Judgement, seen: Shape | None, settled: Settled) -> Iterator[Hit]:
     for subject in judgement.subjects:
         for peer, guaranteed in floor(judgement.universe, judgement.world):
             judgement.budget.spend(1)
             if _is_allowed_before(judgement, subject, peer):
                 continue
-            covers = judgement.covers(settled, subject, peer)
+            covers = settled.covers(subject, peer, judgement.budget)
             for region in _cut(judgement, seen, subject, peer, guaranteed):
                 found = find(region, covers, judgement.budget)
                 if found is not None:

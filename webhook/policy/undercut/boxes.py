@@ -82,6 +82,7 @@ class Cover:
     not_port_names: tuple[str, ...] = ()
     not_source_port_names: tuple[str, ...] = ()
     service: ServiceMatch | None = None
+    weight: int = 1  # the steps that a look at it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,8 @@ def _names(match: PortMatch | None) -> tuple[str, ...]:
 
 def side(entity: Entity, endpoint: Peer) -> bool | tuple[Selector, ...]:
     """What an entity's selectors still ask of an endpoint: nothing can match, or these conditions."""
+    if entity.selector is None and entity.not_selector is None:
+        return ()
     conditions: list[Selector] = []
     if entity.selector is not None:
         # An address that nothing names is in no set of addresses.
@@ -273,7 +276,12 @@ def cover(seen: Shape, subject: Peer, peer: Peer) -> Cover | None:
         _names(rule.destination.not_ports),
         _names(rule.source.not_ports),
         service,
+        1 + (_pieces(seen.peer_addresses) + _pieces(seen.own_addresses) + len(seen.ports.ranges)) // 8,
     )
+
+
+def _pieces(addresses: AddressSet) -> int:
+    return len(addresses.v4) + len(addresses.v6)
 
 
 def _all(conditions: tuple[Selector, ...]) -> Selector | None:

@@ -14,6 +14,7 @@ from webhook.policy.undercut.universe import Servers, Universe
 from webhook.policy.world import World
 
 _EVERYTHING = (Cover(),)
+_KEPT = 8_192
 # Where DNS pods are sought when settings do not say where pods are: the ranges that nobody routes in the internet.
 # Every address could be one, but then no address could ever be denied.
 _PRIVATE = AddressSet.from_cidrs(
@@ -38,13 +39,26 @@ def is_same_namespace(subject: Peer, peer: Peer) -> bool:
 
 def permitted(direction: Direction, subject: Peer, peer: Peer, universe: Universe) -> tuple[Cover, ...]:
     """What of all flows between the two is under the ceiling."""
+    if peer.kind is Kind.POD and is_same_namespace(subject, peer):
+        return _EVERYTHING
+    key = (direction, universe.ceiling_environment(subject), peer)
+    found = universe.known_permits.get(key)
+    if found is None:
+        if len(universe.known_permits) >= _KEPT:
+            universe.known_permits.clear()
+        found = universe.known_permits[key] = _permitted(*key, universe)
+    return found
+
+
+def _permitted(direction: Direction, own: str, peer: Peer, universe: Universe) -> tuple[Cover, ...]:
+    """The same for a subject of an environment, in another namespace than the peer."""
     if peer.kind is Kind.HOST and direction is Direction.INGRESS:
         return _EVERYTHING
     pairs: tuple[Cover, ...] = ()
     if peer.kind is Kind.POD:
-        if is_same_namespace(subject, peer) or _is_shared(peer, direction, universe):
+        if _is_shared(peer, direction, universe):
             return _EVERYTHING
-        pairs = _pair(direction, universe.ceiling_environment(subject), peer, universe)
+        pairs = _pair(direction, own, peer, universe)
         if pairs is _EVERYTHING:
             return pairs
     known = universe.addresses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from webhook.policy.baseline import DNS_ALLOW
@@ -16,6 +16,7 @@ from webhook.policy.undercut.judgement import TERMINAL, Judgement
 from webhook.policy.undercut.peers import Kind, Peer
 from webhook.policy.undercut.reach import Place, last_order
 from webhook.policy.undercut.search import TooComplexError, find, model
+from webhook.policy.undercut.settled import Settled
 from webhook.policy.undercut.witness import baseline_of
 from webhook.policy.world import World
 
@@ -84,30 +85,31 @@ def _dead_rules(judgement: Judgement, direction: Direction) -> Iterator[Complain
 def _reason(judgement: Judgement, direction: Direction, seen: Shape, earlier: Sequence[Shape]) -> Complaint | None:
     """Why a rule decides nothing, or a Deny denies no pod; None when it does what it says."""
     path = seen.rule.path
-    flows = list(_flows(judgement, seen))
-    if not any(find(region, (), judgement.budget) for _, _, region in flows):
+    if not any(find(region, (), judgement.budget) for _, _, region in _flows(judgement, seen)):
         return Complaint(f"matches nothing: {_contradiction(seen)}", path, fix=f"correct {path}, or remove it")
     if seen.action not in TERMINAL:
         return None
-    if earlier and _settled(judgement, flows, earlier):
-        one = next((other for other in earlier if _settled(judgement, flows, [other])), None)
+    if earlier and _settled(judgement, _flows(judgement, seen), earlier):
+        one = next((other for other in earlier if _settled(judgement, _flows(judgement, seen), [other])), None)
         who = one.rule.path if one is not None else f"the {len(earlier)} rules before it together"
         return Complaint(f"decides nothing: {who} decided before", path, fix=f"move {path} up, or remove it")
     if seen.action is Action.DENY:
-        return _masked(judgement, direction, seen, flows)
+        return _masked(judgement, direction, seen)
     return None
 
 
-def _masked(judgement: Judgement, direction: Direction, seen: Shape, flows: list[_Flow]) -> Complaint | None:
+def _masked(judgement: Judgement, direction: Direction, seen: Shape) -> Complaint | None:
     """
     A Deny of what the baseline has let through before.
 
     Hypothetical sets do not count here: it is the pods that the author means. An Allow of the kind misleads nobody.
     """
-    of_pods = [flow for flow in flows if flow[1].kind in (Kind.POD, Kind.OUTSIDE)]
+    if judgement.standing.place is not Place.BESIDE:
+        return None
+    of_pods = [flow for flow in _flows(judgement, seen) if flow[1].kind in (Kind.POD, Kind.OUTSIDE)]
     names = {subject.namespace for subject, _, _ in of_pods}
     namespaces = [judgement.universe.namespaces[name] for name in names if name in judgement.universe.namespaces]
-    if judgement.standing.place is not Place.BESIDE or len(namespaces) != 1 or len(names) != 1:
+    if len(namespaces) != 1 or len(names) != 1:
         return None
     for policy in baseline_of(namespaces[0], judgement.world):
         rules = [shape(rule, direction) for rule in policy.rules(direction) if rule.action is Action.ALLOW]
@@ -120,10 +122,10 @@ def _masked(judgement: Judgement, direction: Direction, seen: Shape, flows: list
     return None
 
 
-def _settled(judgement: Judgement, flows: list[_Flow], by: Sequence[Shape]) -> bool:
-    return all(
-        find(region, judgement.covers(by, subject, peer), judgement.budget) is None for subject, peer, region in flows
-    )
+def _settled(judgement: Judgement, flows: Iterable[_Flow], by: Sequence[Shape]) -> bool:
+    settled = Settled(list(by))
+    budget = judgement.budget
+    return all(find(region, settled.covers(subject, peer, budget), budget) is None for subject, peer, region in flows)
 
 
 def _contradiction(seen: Shape) -> str:
@@ -149,10 +151,11 @@ def _flows(judgement: Judgement, seen: Shape) -> Iterator[_Flow]:
 
 
 def _everyone(judgement: Judgement, seen: Shape, subject: Peer) -> Iterator[tuple[Peer, AddressSet]]:
+    """Pods first: most questions are answered by the first of them."""
     known = judgement.universe.addresses
     met = dict(judgement.peers(seen))
     met.setdefault(subject, known.pods)
-    for peer, addresses in met.items():
-        yield peer, addresses
+    yield from met.items()
+    for peer in met:
         if peer.kind is Kind.POD:
             yield replace(peer, kind=Kind.SET), known.outside

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 from webhook.policy.finding import Complaint
@@ -10,11 +9,11 @@ from webhook.policy.objects import TIER_DEFAULT, Action, Direction, Entity, Rule
 from webhook.policy.ranges import PortRange, protocol_name
 from webhook.policy.undercut import words
 from webhook.policy.undercut.block import Block
-from webhook.policy.undercut.boxes import Shape
 from webhook.policy.undercut.judgement import Judgement
 from webhook.policy.undercut.leak import Leak
 from webhook.policy.undercut.peers import Kind
 from webhook.policy.undercut.reach import Place, tier_of
+from webhook.policy.undercut.settled import content, digest
 from webhook.policy.undercut.witness import Witness
 
 _ADDED = "projectcalico.org/orchestrator == 'k8s'"
@@ -22,7 +21,7 @@ _MAX_CLAUSE = 120
 _VERBS = {Direction.INGRESS: "opens {own} to {peers}", Direction.EGRESS: "lets {own} reach {peers}"}
 
 
-def leak_complaint(judgement: Judgement, leak: Leak, witness: Witness, fix: str) -> Complaint:
+def leak_complaint(judgement: Judgement, leak: Leak, witness: Witness | None = None, fix: str = "") -> Complaint:
     universe = judgement.universe
     own = words.subjects(leak.hits, judgement.policy, universe)
     others = words.peers(leak.hits, universe)
@@ -36,13 +35,13 @@ def leak_complaint(judgement: Judgement, leak: Leak, witness: Witness, fix: str)
         detail=f"{what}{which}, which settings do not permit",
         path=leak.shape.rule.path,
         fix=fix,
-        example=f"{_connection(witness)}, today {_today(witness)}",
+        example=_example(witness),
         because=tuple(_leak_facts(judgement, leak, others)),
         fingerprint=_leak_fingerprint(judgement, leak),
     )
 
 
-def block_complaint(judgement: Judgement, block: Block, witness: Witness, fix: str) -> Complaint:
+def block_complaint(judgement: Judgement, block: Block, witness: Witness | None = None, fix: str = "") -> Complaint:
     policy = judgement.policy
     own = words.subjects(block.hits, policy, judgement.universe)
     if block.shape is None:
@@ -53,26 +52,41 @@ def block_complaint(judgement: Judgement, block: Block, witness: Witness, fix: s
         what = f"cuts {own} off from DNS"
         if block.shape.action is Action.PASS:
             what = f"takes {own}'s DNS out of the baseline's tier, where nothing promises it"
-    shapes = [block.shape] if block.shape is not None else []
+    rules = [block.shape.rule] if block.shape is not None else []
     return Complaint(
         detail=what,
         path=path,
         fix=fix,
-        example=f"{_connection(witness)}, today {_today(witness)}",
-        because=tuple(_block_facts(judgement, block, witness)),
-        fingerprint=_fingerprint(judgement, Direction.EGRESS, shapes, block.settled, [what]),
+        example=_example(witness),
+        because=tuple(_block_facts(judgement, witness)),
+        fingerprint=_fingerprint(judgement, Direction.EGRESS, rules, block.settled, [what]),
     )
 
 
 def too_complex(judgement: Judgement, question: str) -> Complaint:
     """What is said when the steps are spent: it is refused like what was asked about, since nobody can say."""
-    everything = [shape for direction in Direction for shape in judgement.shapes(direction)]
+    everything = (*judgement.policy.ingress, *judgement.policy.egress)
     return Complaint(
         detail=f"is too complex to judge: within the steps that one policy may take, nobody can say whether {question}",
         path="spec",
         fix="split it into several policies, or use fewer labels and rules",
-        fingerprint=_fingerprint(judgement, None, everything, (), [question]),
+        fingerprint=_fingerprint(judgement, None, everything, "", [question]),
     )
+
+
+def unheard(judgement: Judgement, path: str) -> Complaint:
+    """What is said of all the rest, once enough has been said: excused only while nothing of the policy changes."""
+    everything = (*judgement.policy.ingress, *judgement.policy.egress)
+    return Complaint(
+        detail=f"has the same wrong in {path}, and the rules after it were not looked at",
+        path=path,
+        fix="correct the others first",
+        fingerprint=_fingerprint(judgement, None, everything, "", ["unheard"]),
+    )
+
+
+def _example(witness: Witness | None) -> str:
+    return f"{_connection(witness)}, today {_today(witness)}" if witness is not None else ""
 
 
 def _connection(witness: Witness) -> str:
@@ -170,28 +184,25 @@ def _pair_facts(judgement: Judgement, leak: Leak) -> Iterator[str]:
     yield f"settings permit {pair} only {words.listed(limited)}" if limited else f"settings permit nothing {pair}"
 
 
-def _block_facts(judgement: Judgement, block: Block, witness: Witness) -> Iterator[str]:
+def _block_facts(judgement: Judgement, witness: Witness | None) -> Iterator[str]:
     orders = judgement.universe.settings.orders
     policy = judgement.policy
     if judgement.standing.place is Place.BEFORE:
         yield f"tier {policy.tier} is asked before tier {TIER_DEFAULT}, where dns-allow is"
     else:
         yield f"order {policy.order:g} comes before dns-allow (order {orders.dns:g})"
-    yield f"afterwards it is {'let through' if witness.after.allowed else 'dropped'} by {witness.after.decided_by}"
+    if witness is not None:
+        yield f"afterwards it is {'let through' if witness.after.allowed else 'dropped'} by {witness.after.decided_by}"
     yield "DNS to the cluster's servers is promised to every pod"
 
 
 def _leak_fingerprint(judgement: Judgement, leak: Leak) -> str:
     reached = sorted(f"{hit.subject} {hit.peer}" for hit in leak.hits)
-    return _fingerprint(judgement, leak.direction, [leak.shape], leak.settled, reached)
+    return _fingerprint(judgement, leak.direction, [leak.shape.rule], leak.settled, reached)
 
 
 def _fingerprint(
-    judgement: Judgement,
-    direction: Direction | None,
-    rules: Iterable[Shape],
-    settled: Iterable[Shape],
-    reached: Iterable[str],
+    judgement: Judgement, direction: Direction | None, rules: Iterable[Rule], settled: str, reached: Iterable[str]
 ) -> str:
     """
     A digest of all that the reach of a rule depends on.
@@ -201,45 +212,7 @@ def _fingerprint(
     """
     policy = judgement.policy
     tier = tier_of(policy, judgement.world)
-    parts = (
-        policy.tier,
-        repr((tier.order, tier.default_action)) if tier is not None else "",
-        repr(policy.order),
-        repr(sorted(kind.value for kind in policy.types)),
-        str(policy.subject),
-        repr(direction),
-        *(_content(shape.rule) for shape in rules),
-        "after",
-        *(_content(shape.rule) for shape in settled),
-        "reaches",
-        *reached,
-    )
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _content(rule: Rule) -> str:
-    """A rule without its place, which may change without changing what it does."""
-    return repr(
-        (
-            rule.action,
-            _entity(rule.source),
-            _entity(rule.destination),
-            rule.protocol,
-            rule.not_protocol,
-            rule.icmp,
-            rule.not_icmp,
-            rule.ip_version,
-        )
-    )
-
-
-def _entity(entity: Entity) -> tuple[object, ...]:
-    return (
-        str(entity.selector),
-        str(entity.not_selector),
-        entity.nets,
-        entity.not_nets,
-        entity.ports,
-        entity.not_ports,
-        entity.service,
-    )
+    standing = (policy.tier, *((tier.order, tier.default_action.value) if tier is not None else ()), policy.order)
+    types = sorted(kind.value for kind in policy.types)
+    parts = (repr((standing, types, direction)), str(policy.subject), *map(content, rules), settled, *reached)
+    return digest(parts)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from webhook.policy.objects import Action, Direction, Policy
 from webhook.policy.ranges import AddressSet
 from webhook.policy.selectors import Selector
-from webhook.policy.undercut.boxes import Cover, Region, Shape, cover, regions, shape
-from webhook.policy.undercut.peers import Kind, Peer, named_namespaces, residual
+from webhook.policy.undercut.boxes import Region, Shape, regions, shape
+from webhook.policy.undercut.peers import Peer, named_namespaces, residual
 from webhook.policy.undercut.reach import Reach, reach
 from webhook.policy.undercut.search import Budget
-from webhook.policy.undercut.universe import Universe, universe_of
+from webhook.policy.undercut.universe import Placed, Universe, universe_of
 from webhook.policy.world import World
 
 TERMINAL = frozenset({Action.ALLOW, Action.DENY, Action.PASS})
@@ -33,6 +33,7 @@ class Judgement:
     subjects: tuple[Peer, ...]
     budget: Budget
     _shapes: dict[Direction, tuple[Shape, ...]] = field(default_factory=dict)
+    _selected: dict[Peer, tuple[Selector, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, policy: Policy, world: World) -> Judgement:
@@ -57,46 +58,43 @@ class Judgement:
 
     def shapes(self, direction: Direction) -> tuple[Shape, ...]:
         if direction not in self._shapes:
-            self._shapes[direction] = tuple(shape(rule, direction) for rule in self.policy.rules(direction))
+            rules = self.policy.rules(direction)
+            self.budget.spend(
+                sum(len(e.nets or ()) + len(e.not_nets) for r in rules for e in (r.source, r.destination)) // 16
+            )
+            self._shapes[direction] = tuple(shape(rule, direction) for rule in rules)
         return self._shapes[direction]
 
     def selected(self, subject: Peer) -> tuple[Selector, ...]:
         """What the policy's own selectors still ask of the subject."""
-        left = residual(self.policy.subject, subject)
-        return () if isinstance(left, bool) else (left,)
+        if subject not in self._selected:
+            left = residual(self.policy.subject, subject)
+            self._selected[subject] = () if isinstance(left, bool) else (left,)
+        return self._selected[subject]
 
     def regions(self, seen: Shape, subject: Peer, peer: Peer, addresses: AddressSet) -> Iterator[Region]:
         """The flows of a rule between the two, as far as the policy selects the subject."""
         own = self.selected(subject)
         yield from regions(seen, subject, peer, own, self.universe.addresses.pods, addresses)
 
-    def covers(self, settled: Sequence[Shape], subject: Peer, peer: Peer) -> list[Cover]:
-        """What earlier rules have settled between the two."""
-        self.budget.spend(len(settled))
-        found = (cover(seen, subject, peer) for seen in settled)
-        return [known for known in found if known is not None]
-
-    def peers(self, seen: Shape) -> Iterator[tuple[Peer, AddressSet]]:
+    def peers(self, seen: Shape) -> Iterator[Placed]:
         """Whoever a rule may match at the other end, and the addresses they can have."""
-        known = self.universe.addresses
         service = seen.peer.service
         if service is not None:
             behind = self.world.services.get((service.namespace, service.name))
             if behind is not None and behind.has_selector:
-                yield from ((peer, known.pods) for peer in self.universe.pods_of(service.namespace))
+                yield from ((peer, self.universe.addresses.pods) for peer in self.universe.pods_of(service.namespace))
                 return
-        yield from ((peer, known.pods) for peer in self.universe.unnamed)
-        for selector in (seen.peer.selector, seen.peer.not_selector):
-            if selector is not None:
-                named = self.universe.pods_named(named_namespaces(selector))
-                yield from ((peer, known.pods) for peer in named)
-        key = self.universe.environment_key
-        yield Peer(Kind.OUTSIDE, key), known.outside
-        yield Peer(Kind.GLOBAL_SET, key), known.outside
-        yield Peer(Kind.HOST, key), known.outside if known.nodes.is_empty else known.nodes
-        for peer, nets, _ in self.universe.sets:
-            yield peer, nets
+        yield from self.universe.matching(seen.peer.selector)
+        if seen.peer.not_selector is not None:
+            for peer in self.universe.pods_named(named_namespaces(seen.peer.not_selector)):
+                yield peer, self.universe.addresses.pods
 
 
 # Several rules ask about the same policy one after the other.
 _recent: list[Judgement] = []
+
+
+def forget() -> None:
+    """Start afresh, for whoever measures."""
+    _recent.clear()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from webhook.policy.objects import Action, Direction
 from webhook.policy.ranges import AddressSet
@@ -13,6 +14,10 @@ from webhook.policy.undercut.judgement import Judgement
 from webhook.policy.undercut.peers import Peer
 from webhook.policy.undercut.reach import Place
 from webhook.policy.undercut.search import Found, find
+from webhook.policy.undercut.settled import Settled
+
+# More ways in which one rule leaks add nothing to what is said of it.
+MAX_HITS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """All ways in which one rule leaks; `settled` are the earlier rules that take something away from it."""
+    """All ways in which one rule leaks; `settled` is a digest of the earlier rules that take something away from it."""
 
     direction: Direction
     shape: Shape
     hits: tuple[Hit, ...]
-    settled: tuple[Shape, ...]
+    settled: str
 
 
 def leaks(judgement: Judgement, action: Action = Action.ALLOW) -> Iterator[Leak]:
@@ -51,17 +56,19 @@ def leaks(judgement: Judgement, action: Action = Action.ALLOW) -> Iterator[Leak]
         return
     taking = {Action.DENY} if standing.place is Place.BESIDE else {Action.DENY, Action.PASS}
     for direction in Direction:
-        settled: list[Shape] = []
+        if not any(rule.action is action for rule in judgement.policy.rules(direction)):
+            continue
+        settled = Settled()
         for seen in judgement.shapes(direction):
             if seen.action is action:
-                hits = tuple(_hits(judgement, direction, seen, settled))
+                hits = tuple(islice(_hits(judgement, direction, seen, settled), MAX_HITS))
                 if hits:
-                    yield Leak(direction, seen, hits, tuple(settled))
+                    yield Leak(direction, seen, hits, settled.digest)
             elif seen.action in taking:
-                settled.append(seen)
+                settled.add(seen)
 
 
-def _hits(judgement: Judgement, direction: Direction, seen: Shape, settled: list[Shape]) -> Iterator[Hit]:
+def _hits(judgement: Judgement, direction: Direction, seen: Shape, settled: Settled) -> Iterator[Hit]:
     for subject in judgement.subjects:
         for peer, addresses in judgement.peers(seen):
             judgement.budget.spend(1)
@@ -79,12 +86,12 @@ def _first(
     peer: Peer,
     addresses: AddressSet,
     allowed: tuple[Cover, ...],
-    settled: list[Shape],
+    settled: Settled,
 ) -> Found | None:
-    covers: list[Cover] | None = None
+    covers: Sequence[Cover] | None = None
     for region in judgement.regions(seen, subject, peer, addresses):
         if covers is None:
-            covers = [*allowed, *judgement.covers(settled, subject, peer)]
+            covers = [*allowed, *settled.covers(subject, peer, judgement.budget)]
         found = find(region, covers, judgement.budget)
         if found is not None:
             return found

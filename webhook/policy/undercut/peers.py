@@ -158,6 +158,14 @@ def _folded(operator: type[And] | type[Or], operands: list[bool | Selector]) -> 
     return operator(open_ones) if len(open_ones) > 1 else open_ones[0]
 
 
+def pinned_namespace(selector: Selector) -> str | None:
+    """The one namespace that a selector asks for beside all else; None when it does not say so plainly."""
+    for clause in selector.operands if isinstance(selector, And) else (selector,):
+        if isinstance(clause, Equal) and clause.key in NAME_KEYS:
+            return clause.value
+    return None
+
+
 @lru_cache(maxsize=16_384)
 def named_namespaces(selector: Selector) -> frozenset[str]:
     """The namespaces that a selector spells out, by any of the three labels that tell a namespace's name."""

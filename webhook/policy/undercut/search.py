@@ -59,10 +59,11 @@ def find(region: Region, covers: Sequence[Cover], budget: Budget) -> Found | Non
     while pending:
         current, at = pending.pop()
         while at < len(covers) and not _overlaps(current, covers[at]):
-            budget.spend(1)
+            budget.spend(covers[at].weight + len(current.ports.ranges) // 8)
             at += 1
         if at < len(covers):
-            budget.spend(4)
+            pieces = len(current.ports.ranges) + len(current.peer_addresses.v4) + len(current.peer_addresses.v6)
+            budget.spend(4 + pieces // 4 + 2 * covers[at].weight)
             pending.extend((part, at + 1) for part in _outside(current, covers[at]))
             continue
         own = model((*current.own, *current.peer) if current.is_one_place else current.own, budget)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from webhook.policy.baseline import environment_for
-from webhook.policy.objects import Namespace, NetworkSet, Ref
+from webhook.policy.objects import Direction, Namespace, NetworkSet
 from webhook.policy.ranges import AddressSet, Cidr, PortSet, RangeError, parse_cidr
 from webhook.policy.selectors import NAMESPACE_PREFIX, Selector, SelectorError, parse
 from webhook.policy.settings import UNASSIGNED, Settings
-from webhook.policy.undercut.peers import Kind, Peer, named_namespaces, residual
+from webhook.policy.undercut.boxes import Cover
+from webhook.policy.undercut.peers import Kind, Peer, named_namespaces, pinned_namespace, residual
 from webhook.policy.world import World
 
 _ANY_ADDRESS = AddressSet.everything()
@@ -51,6 +52,10 @@ class Addresses:
         )
 
 
+Placed = tuple[Peer, AddressSet]  # endpoints, and the addresses they can have
+_KEPT_SELECTORS = 8_192
+
+
 @dataclass(frozen=True, slots=True)
 class Universe:
     """
@@ -58,7 +63,7 @@ class Universe:
 
     `unnamed` are the pods of namespaces that no selector names, one kind for each environment and one for none.
     `sets` are the network sets that exist and hold an address outside the ceiling: what a set holds is judged
-    together with what opens it, from whichever side comes later.
+    together with what opens it, from whichever side comes later. What is `known` has been worked out before.
     """
 
     settings: Settings
@@ -69,7 +74,11 @@ class Universe:
     addresses: Addresses
     dns: tuple[Servers, ...]
     dns_ports: PortSet
-    sets: tuple[tuple[Peer, AddressSet, Ref], ...]
+    sets: tuple[Placed, ...]
+    everyone: tuple[Placed, ...]
+    known_matching: dict[Selector, tuple[Placed, ...]] = field(default_factory=dict)
+    known_environments: dict[str, str] = field(default_factory=dict)
+    known_permits: dict[tuple[Direction, str, Peer], tuple[Cover, ...]] = field(default_factory=dict)
 
     def is_managed(self, namespace: str) -> bool:
         return namespace not in self.settings.exempt_namespaces
@@ -96,14 +105,40 @@ class Universe:
 
         A policy in a namespace says so in its selector; one that is not read as it was meant may select elsewhere.
         """
-        named = self.pods_named(name for name in named_namespaces(selector) if self.is_managed(name))
-        return tuple(peer for peer in (*named, *self.unnamed) if residual(selector, peer) is not False)
+        pinned = pinned_namespace(selector)
+        names = named_namespaces(selector) if pinned is None else (pinned,)
+        named = self.pods_named(name for name in names if self.is_managed(name))
+        candidates = (*named, *(self.unnamed if pinned is None else ()))
+        return tuple(peer for peer in candidates if residual(selector, peer) is not False)
+
+    def matching(self, selector: Selector | None) -> tuple[Placed, ...]:
+        """Whoever a selector may match, with the addresses they can have; without one that is everybody."""
+        if selector is None:
+            return self.everyone
+        found = self.known_matching.get(selector)
+        if found is None:
+            if len(self.known_matching) >= _KEPT_SELECTORS:
+                self.known_matching.clear()
+            found = self.known_matching[selector] = tuple(self._matching(selector))
+        return found
+
+    def _matching(self, selector: Selector) -> Iterator[Placed]:
+        pinned = pinned_namespace(selector)
+        names = named_namespaces(selector) if pinned is None else (pinned,)
+        named = ((peer, self.addresses.pods) for peer in self.pods_named(names))
+        others = self.everyone if pinned is None else self.sets
+        for peer, addresses in (*named, *others):
+            # An address that nothing names is in no set of addresses.
+            if peer.kind is not Kind.OUTSIDE and residual(selector, peer) is not False:
+                yield peer, addresses
 
     def ceiling_environment(self, subject: Peer) -> str:
         """The environment whose ceiling is a subject's, as its baseline is: `unassigned` without a declared one."""
-        found = self.namespaces.get(subject.namespace)
-        if found is not None:
-            return environment_for(found, self.settings)
+        name = subject.namespace
+        if name in self.namespaces:
+            if name not in self.known_environments:
+                self.known_environments[name] = environment_for(self.namespaces[name], self.settings)
+            return self.known_environments[name]
         return subject.environment if subject.environment in self.environments else UNASSIGNED
 
 
@@ -134,16 +169,26 @@ def _built(world: World) -> Universe:
     live = {world.environment_of(name) for name in world.namespaces}
     strays = sorted(value for value in live if value is not None and value not in declared)
     known = Addresses.of(settings)
+    unnamed = tuple(Peer(Kind.POD, key, environment) for environment in (*declared, *strays, None))
+    sets = tuple(_open_sets(world, known))
+    everyone = (
+        *((peer, known.pods) for peer in unnamed),
+        (Peer(Kind.OUTSIDE, key), known.outside),
+        (Peer(Kind.GLOBAL_SET, key), known.outside),
+        (Peer(Kind.HOST, key), known.outside if known.nodes.is_empty else known.nodes),
+        *sets,
+    )
     return Universe(
         settings,
         world.namespaces,
         key,
         declared,
-        tuple(Peer(Kind.POD, key, environment) for environment in (*declared, *strays, None)),
+        unnamed,
         known,
         tuple(Servers(servers.namespace, _parsed(servers.selector)) for servers in settings.dns.servers),
         PortSet.of(settings.dns.ports),
-        tuple(_open_sets(world, known)),
+        sets,
+        everyone,
     )
 
 
@@ -154,12 +199,12 @@ def _parsed(text: str) -> Selector | None:
         return None
 
 
-def _open_sets(world: World, known: Addresses) -> Iterator[tuple[Peer, AddressSet, Ref]]:
+def _open_sets(world: World, known: Addresses) -> Iterator[Placed]:
     for ref, network_set in world.network_sets.items():
         if ref.namespace:
             nets = set_addresses(network_set)
             if not (known.ingress.covers(nets) and known.egress.covers(nets)):
-                yield set_peer(network_set, world), nets, ref
+                yield set_peer(network_set, world), nets
 
 
 def set_peer(network_set: NetworkSet, world: World) -> Peer:

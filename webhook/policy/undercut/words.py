@@ -19,7 +19,7 @@ _SHOWN_PEERS = 6
 def listed(words: Sequence[str], conjunction: str = "and", *, limit: int = _SHOWN_PEERS) -> str:
     shown = list(words[:limit])
     if len(words) > limit:
-        shown.append(f"{len(words) - limit} more")
+        shown.append("more")
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} {conjunction} {shown[-1]}"
 
 
