@@ -1,0 +1,59 @@
+"""An examiner's policies: refused exactly when they undercut, as somebody finds who tries every flow by hand."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.policy.examiner_cases import SETTINGS, Case, cases, settings_named
+from tests.policy.examiner_truth import Place, services_for, spaces
+from tests.policy.reviews import review
+from tests.worlds import build
+from webhook.admission import judge_policy
+from webhook.policy.world import World
+from webhook.wire import Answer
+
+CASES = [case for name in ("selectors", "addresses") for case in cases(name)]
+# The rules that speak of what flows; the others refuse what misleads, or what only the platform may do.
+OF_FLOWS = {"allows-stay-under-ceiling", "passes-do-not-bypass-baseline", "dns-not-blocked"}
+
+
+def world_of(case: Case) -> World:
+    there = [space for space in spaces() if space["metadata"]["name"] not in case.unjudged]
+    return build([*there, *case.stored], settings_named(case.settings))
+
+
+def refused_by(answer: Answer) -> set[str]:
+    return set() if answer.allowed else {cause.reason for cause in answer.causes}
+
+
+def warned_by(answer: Answer) -> set[str]:
+    return {rule for line in answer.warnings for rule in re.findall(r"^\[([a-z-]+)\]", line)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
+def test_a_policy_is_answered_as_it_deserves(case: Case) -> None:
+    answer = judge_policy(review(None, case.judged), world_of(case))
+    assert refused_by(answer) == case.refused, answer.message
+    if answer.allowed:
+        assert warned_by(answer) >= case.warned
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
+def test_what_is_expected_is_true(case: Case) -> None:
+    """Every policy that undercuts is refused, and what is refused for its flows has a flow to show for it."""
+    settings = settings_named(case.settings)
+    added = [case.judged, *case.stored]
+    found = Place.of(settings, added).undercut(services_for(settings, added))
+    if found is not None:
+        assert case.refused, found
+        assert not case.unseen, found
+    elif case.refused & OF_FLOWS:
+        assert case.unseen
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_baseline_alone_undercuts_nothing(name: str) -> None:
+    settings = settings_named(name)
+    assert Place.of(settings, []).undercut(services_for(settings, [])) is None
