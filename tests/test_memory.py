@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.stage import POLICIES
@@ -145,3 +147,23 @@ def test_a_dying_namespace_takes_no_new_objects_and_empties_itself_by_name_less_
     cluster.finish_terminations()
     assert cluster.list(NAMESPACES).items == []
     assert cluster.list(POLICIES).items == []
+
+
+def test_a_webhook_may_ask_the_cluster_that_asks_it(cluster: MemoryCluster) -> None:
+    """From another thread, as a server does; and the write that came in between is not lost."""
+    cluster.create(POLICIES, policy())
+
+    def validate(request: Manifest) -> Manifest:
+        def ask() -> None:
+            if not cluster.get(POLICIES, "p", "a")["metadata"].get("labels"):
+                cluster.patch(POLICIES, "p", {"metadata": {"labels": {"between": "1"}}}, "a")
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(5)
+        return {"allowed": not thread.is_alive()}
+
+    cluster.validate.append(validate)
+    cluster.patch(POLICIES, "p", {"spec": {"order": 2}}, "a")
+    found = cluster.get(POLICIES, "p", "a")
+    assert (found["spec"]["order"], found["metadata"]["labels"]) == (2, {"between": "1"})

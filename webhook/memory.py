@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -74,20 +73,22 @@ class MemoryCluster:
         )
 
     def get(self, resource: Resource, name: str, namespace: str = "", *, timeout: float = DEFAULT_TIMEOUT) -> Manifest:
-        with self._asked("get", resource, namespace, name):
-            return copied(self._stored(resource, namespace, name))
+        self._ask("get", resource, namespace, name)
+        return copied(self._stored(resource, namespace, name))
 
     def list(
         self, resource: Resource, namespace: str = "", *, limit: int = PAGE, timeout: float = DEFAULT_TIMEOUT
     ) -> Listing:
-        with self._asked("list", resource, namespace):
+        self._ask("list", resource, namespace)
+        with self.store.changed:
             chosen = [m for (r, ns, _), m in self.store.objects.items() if r == resource and namespace in ("", ns)]
             return Listing([copied(m) for m in chosen], str(self.store.version))
 
     def watch(
         self, resource: Resource, resource_version: str, *, namespace: str = "", timeout_seconds: int = 30
     ) -> Subscription:
-        with self._asked("watch", resource, namespace):
+        self._ask("watch", resource, namespace)
+        with self.store.changed:
             self.store.since(resource, int(resource_version))
             return Subscription(self.store, resource, int(resource_version), namespace, timeout_seconds)
 
@@ -96,20 +97,21 @@ class MemoryCluster:
     ) -> Manifest:
         new = copied(manifest)
         metadata = new.setdefault("metadata", {})
-        with self._asked("create", resource, namespace_of(new), name_of(new), dry_run=dry_run):
-            self._refuse_in_missing_namespace(resource, new)
-            if not name_of(new):
-                metadata["name"] = f"{metadata['generateName']}{uuid.uuid4().hex[:5]}"
-            if resource == NAMESPACES:
-                metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = name_of(new)
-                new.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
-                new.setdefault("status", {})["phase"] = "Active"
-            new = self._admitted("CREATE", resource, new, None, "", dry_run=dry_run)
+        self._ask("create", resource, namespace_of(new), name_of(new), dry_run=dry_run)
+        self._refuse_in_missing_namespace(resource, new)
+        if not name_of(new):
+            metadata["name"] = f"{metadata['generateName']}{uuid.uuid4().hex[:5]}"
+        if resource == NAMESPACES:
+            metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = name_of(new)
+            new.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+            new.setdefault("status", {})["phase"] = "Active"
+        new = self._admitted("CREATE", resource, new, None, "", dry_run=dry_run)
+        metadata = new["metadata"]
+        metadata["uid"] = str(uuid.uuid4())
+        metadata["creationTimestamp"] = self.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        with self.store.changed:
             if (resource, namespace_of(new), name_of(new)) in self.store.objects:
                 raise AlreadyExists(f"create {name_of(new)}", status=409, reason="AlreadyExists")
-            metadata = new["metadata"]
-            metadata["uid"] = str(uuid.uuid4())
-            metadata["creationTimestamp"] = self.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
             return new if dry_run else self.store.put("ADDED", resource, new)
 
     def replace(
@@ -122,9 +124,9 @@ class MemoryCluster:
         timeout: float = DEFAULT_TIMEOUT,
     ) -> Manifest:
         namespace, name = namespace_of(manifest), name_of(manifest)
-        with self._asked("replace", resource, namespace, name, subresource, dry_run=dry_run):
-            old = self._stored(resource, namespace, name)
-            return self._write(resource, copied(manifest), old, subresource, dry_run=dry_run)
+        self._ask("replace", resource, namespace, name, subresource, dry_run=dry_run)
+        place = (resource, namespace, name)
+        return self._write(place, lambda old: copied(manifest), subresource, dry_run=dry_run)
 
     def patch(
         self,
@@ -137,18 +139,16 @@ class MemoryCluster:
         dry_run: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> Manifest:
-        with self._asked("patch", resource, namespace, name, subresource, dry_run=dry_run):
-            old = self._stored(resource, namespace, name)
-            return self._write(resource, merged(copied(old), body), old, subresource, dry_run=dry_run)
+        self._ask("patch", resource, namespace, name, subresource, dry_run=dry_run)
+        place = (resource, namespace, name)
+        return self._write(place, lambda old: merged(copied(old), body), subresource, dry_run=dry_run)
 
     def apply(
         self, resource: Resource, manifest: Manifest, *, dry_run: bool = False, timeout: float = DEFAULT_TIMEOUT
     ) -> Manifest:
-        key = (resource, namespace_of(manifest), name_of(manifest))
-        with self.store.changed:
-            if key not in self.store.objects:
-                return self.create(resource, manifest, dry_run=dry_run)
-            return self.patch(resource, name_of(manifest), manifest, namespace_of(manifest), dry_run=dry_run)
+        if (resource, namespace_of(manifest), name_of(manifest)) not in self.store.objects:
+            return self.create(resource, manifest, dry_run=dry_run)
+        return self.patch(resource, name_of(manifest), manifest, namespace_of(manifest), dry_run=dry_run)
 
     def delete(
         self,
@@ -160,29 +160,31 @@ class MemoryCluster:
         dry_run: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        with self._asked("delete", resource, namespace, name, dry_run=dry_run):
-            old = self._stored(resource, namespace, name)
-            if uid and old["metadata"]["uid"] != uid:
-                raise Conflict(f"delete {name}", status=409, reason="Conflict", message="uid differs")
-            self._admitted("DELETE", resource, None, old, "", dry_run=dry_run)
-            if dry_run:
-                return
-            if resource != NAMESPACES:
-                self.store.put("DELETED", resource, copied(old))
-                return
-            old = copied(old)
+        self._ask("delete", resource, namespace, name, dry_run=dry_run)
+        old = self._stored(resource, namespace, name)
+        if uid and old["metadata"]["uid"] != uid:
+            raise Conflict(f"delete {name}", status=409, reason="Conflict", message="uid differs")
+        self._admitted("DELETE", resource, None, old, "", dry_run=dry_run)
+        if dry_run:
+            return
+        if resource != NAMESPACES:
+            self._drop(resource, namespace, name)
+            return
+        with self.store.changed:
+            old = copied(self._stored(resource, namespace, name))
             old["metadata"].setdefault("deletionTimestamp", self.store.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
             old["status"] = {"phase": "Terminating"}
             self.store.put("MODIFIED", resource, old)
-            self.finish_terminations()
+        self.finish_terminations()
 
     def finish_terminations(self) -> None:
         """Empty the namespaces that are terminating, and let those go that are empty."""
         controller = self.as_user(*NAMESPACE_CONTROLLER)
         with self.store.changed:
-            for (resource, _, name), manifest in list(self.store.objects.items()):
-                if resource == NAMESPACES and manifest["metadata"].get("deletionTimestamp"):
-                    controller._empty(name)
+            objects = list(self.store.objects.items())
+        for (resource, _, name), manifest in objects:
+            if resource == NAMESPACES and manifest["metadata"].get("deletionTimestamp"):
+                controller._empty(name)
 
     def compact(self) -> None:
         """Forget the past: a watch from before now is answered 410."""
@@ -191,16 +193,22 @@ class MemoryCluster:
             self.store.history.clear()
 
     def _empty(self, namespace: str) -> None:
-        content = [(key, m) for key, m in self.store.objects.items() if key[1] == namespace]
-        for (resource, _, _), manifest in content:
+        with self.store.changed:
+            content = [(key, m) for key, m in self.store.objects.items() if key[1] == namespace]
+        for (resource, _, name), manifest in content:
             try:
                 self._admitted("DELETE", resource, None, manifest, "", dry_run=False, name="")
             except ClusterError:
                 return
-            self.store.put("DELETED", resource, copied(manifest))
-        self.store.put("DELETED", NAMESPACES, copied(self.store.objects[NAMESPACES, "", namespace]))
+            self._drop(resource, namespace, name)
+        self._drop(NAMESPACES, "", namespace)
 
-    def _asked(
+    def _drop(self, resource: Resource, namespace: str, name: str) -> None:
+        with self.store.changed:
+            if (resource, namespace, name) in self.store.objects:
+                self.store.put("DELETED", resource, copied(self._stored(resource, namespace, name)))
+
+    def _ask(
         self,
         verb: str,
         resource: Resource,
@@ -209,14 +217,13 @@ class MemoryCluster:
         subresource: str = "",
         *,
         dry_run: bool = False,
-    ) -> threading.Condition:
+    ) -> None:
         call = Call(verb, resource, namespace, name, subresource, dry_run)
         self.store.calls.append(call)
         if self.store.before is not None:
             self.store.before(call)
         if resource in self.store.unserved:
             raise NotFound(f"{verb} {resource}", status=404, reason="NotFound", message="not served")
-        return self.store.changed
 
     def _stored(self, resource: Resource, namespace: str, name: str) -> Manifest:
         try:
@@ -232,7 +239,29 @@ class MemoryCluster:
             message = "unable to create new content in namespace because it is being terminated"
             raise Forbidden(f"create {name_of(new)}", status=403, reason="Forbidden", message=message)
 
-    def _write(self, resource: Resource, new: Manifest, old: Manifest, subresource: str, *, dry_run: bool) -> Manifest:
+    def _write(
+        self,
+        place: tuple[Resource, str, str],
+        make: Callable[[Manifest], Manifest],
+        subresource: str,
+        *,
+        dry_run: bool,
+    ) -> Manifest:
+        """
+        Admission is asked without holding the store, for it may ask us; when somebody else writes meanwhile, again. So
+        does the API server.
+        """
+        while True:
+            old = self._stored(*place)
+            new = self._updated(place[0], make(old), old, subresource, dry_run=dry_run)
+            with self.store.changed:
+                # What is stored is replaced and never changed.
+                if self.store.objects.get(place) is old:
+                    return copied(new) if new == old or dry_run else self.store.put("MODIFIED", place[0], new)
+
+    def _updated(
+        self, resource: Resource, new: Manifest, old: Manifest, subresource: str, *, dry_run: bool
+    ) -> Manifest:
         if version_of(new) not in ("", version_of(old)):
             raise Conflict(f"update {name_of(new)}", status=409, reason="Conflict", message="resourceVersion differs")
         for field in ("uid", "creationTimestamp", "deletionTimestamp", "resourceVersion"):
@@ -241,10 +270,7 @@ class MemoryCluster:
         if resource == NAMESPACES:
             new["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name_of(new)
             new.setdefault("spec", old.get("spec", {}))
-        new = self._admitted("UPDATE", resource, new, old, subresource, dry_run=dry_run)
-        if new == old or dry_run:
-            return copied(new)
-        return self.store.put("MODIFIED", resource, new)
+        return self._admitted("UPDATE", resource, new, old, subresource, dry_run=dry_run)
 
     def _admitted(
         self,
