@@ -62,7 +62,7 @@ def edits(draw: st.DrawFn, found: Manifest) -> Manifest | None:
 LABELS: tuple[dict[str, str], ...] = ({}, {"env": "dev"}, {"env": "test"}, {"env": "prod"}, {"env": "unassigned"}, {"control-plane": "true"})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_what_isolates_is_still_there(data: st.DataObject) -> None:
     api = data.draw(st.sampled_from(list(CalicoApi)))
