@@ -127,6 +127,7 @@ RULES = [
     ),
     ("an IP version", {"ipVersion": 6}, [], False),
     ("another IP version", {"ipVersion": 5}, [(K.RULE_SHAPE, "ipVersion")], True),
+    ("all but everything", {"source": {"notNets": ["10.0.0.0/8", "::/0"]}}, [(K.RULE_SHAPE, "source.notNets")], False),
     ("a service", {"source": {"services": {"name": "web", "namespace": "one"}}}, [], False),
     (
         "a service without a name",

@@ -211,6 +211,9 @@ def read_entity(value: Json, path: str, namespace: str, protocol: int | None, no
     accounts = mapping(raw.get("serviceAccounts"), f"{path}.serviceAccounts")
     nets_written, nets = read_nets(raw.get("nets"), f"{path}.nets", notes)
     not_nets_written, not_nets = read_nets(raw.get("notNets"), f"{path}.notNets", notes)
+    if any(net.length == 0 for net in not_nets):
+        message = "a range of all addresses: Felix leaves the whole rule out"
+        notes.add(DefectKind.RULE_SHAPE, f"{path}.notNets", "", message)
     written = EntityText(
         selector=_optional(raw, "selector", path),
         not_selector=_optional(raw, "notSelector", path),
