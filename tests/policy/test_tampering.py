@@ -59,7 +59,14 @@ def edits(draw: st.DrawFn, found: Manifest) -> Manifest | None:
     return new
 
 
-LABELS: tuple[dict[str, str], ...] = ({}, {"env": "dev"}, {"env": "test"}, {"env": "prod"}, {"env": "unassigned"}, {"control-plane": "true"})
+LABELS: tuple[dict[str, str], ...] = (
+    {},
+    {"env": "dev"},
+    {"env": "test"},
+    {"env": "prod"},
+    {"env": "unassigned"},
+    {"control-plane": "true"},
+)
 
 
 @settings(max_examples=25, deadline=None)

@@ -54,7 +54,8 @@ def assign(name: str, labels: Mapping[str, str], settings: Settings, *, generate
     if settings.unmatched is Unmatched.DENY:
         return Assignment(None, why, refusal=f"{why}, and settings refuse such namespaces")
     known = ", ".join(environment.name for environment in settings.environments) or "none is declared"
-    warning = f"namespace {shown} is isolated from everything: {why}; create it with label {settings.environment_label}=… ({known}) to change that"
+    remedy = f"create it with label {settings.environment_label}=… ({known}) to change that"
+    warning = f"namespace {shown} is isolated from everything: {why}; {remedy}"
     return Assignment(UNASSIGNED, why, warnings=(warning,))
 
 
