@@ -204,7 +204,7 @@ FEW = st.frozensets(LITERALS | st.sampled_from(["aba", "aab", "bba"]), max_size=
 WITHIN = frozenset({"aba"})
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=120)
 @example(Wanted(starts=frozenset("a"), contains=frozenset("b"), lacks=WITHIN), frozenset(), True)
 @example(Wanted(starts=frozenset("a"), ends=frozenset("b"), lacks=WITHIN), frozenset(), True)
 @given(
@@ -222,7 +222,7 @@ def test_the_shortest_value_is_as_short_as_trying_all_values_finds(
         assert found is None or len(found) > max(map(len, SMALL))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=80)
 @given(trees(["a"], 8), st.booleans())
 def test_one_label_is_decided_as_trying_all_values_decides(selector: s.Selector, kubernetes_values: bool) -> None:
     answer = satisfiable(selector, kubernetes_values=kubernetes_values)
@@ -237,7 +237,7 @@ def test_one_label_is_decided_as_trying_all_values_decides(selector: s.Selector,
         assert not (selector.matches({"a": value}) and (is_label_value(value) or not kubernetes_values))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(trees(["a", "b"], 12), st.frozensets(st.sampled_from(["a", "ab"])), st.booleans())
 def test_two_labels_are_decided_as_trying_all_values_decides(
     selector: s.Selector,
