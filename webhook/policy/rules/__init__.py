@@ -17,6 +17,7 @@ from webhook.policy.rules.namespace_finalizers_kept import namespace_finalizers_
 from webhook.policy.rules.narrowing_has_no_effect import narrowing_has_no_effect
 from webhook.policy.rules.nets_are_cidrs import nets_are_cidrs
 from webhook.policy.rules.nets_outside_cluster import nets_outside_cluster
+from webhook.policy.rules.openings_have_two_sides import openings_have_two_sides
 from webhook.policy.rules.order_declared import order_declared
 from webhook.policy.rules.order_in_tenant_band import order_in_tenant_band
 from webhook.policy.rules.order_not_before_baseline import order_not_before_baseline
@@ -52,6 +53,7 @@ RULES = (
     passes_do_not_bypass_baseline,
     dns_not_blocked,
     rule_can_decide,
+    openings_have_two_sides,
     selectors_parse,
     selectors_not_blank,
     selector_literals_not_rewritten,

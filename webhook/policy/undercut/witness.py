@@ -89,14 +89,14 @@ def replayed(
     Raises:
         ReplayFailedError: when no candidate shows what is claimed.
     """
-    for subject, peer, family in _casts(judgement, direction, hit):
+    for subject, peer, family in casts(judgement, direction, hit):
         found = replay(judgement, direction, hit, (subject, peer), family, opens=opens, passes_on=passes_on)
         if found is not None:
             return found
     raise ReplayFailedError(judgement.policy.ref, path, "let through" if opens else "dropped")
 
 
-def _casts(judgement: Judgement, direction: Direction, hit: Hit) -> Iterator[tuple[Actor, Actor, Family]]:
+def casts(judgement: Judgement, direction: Direction, hit: Hit) -> Iterator[tuple[Actor, Actor, Family]]:
     region, world = hit.found.region, judgement.world
     own_port, peer_port = _named_ports(direction, region)
     for family in _families(region):
