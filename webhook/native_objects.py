@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from webhook import cel, scope
 from webhook.native_shape import DOMAIN, Check, Native, is_enforced_there, resource_rule
 from webhook.policy.identities import NAMESPACE_CONTROLLERS
-from webhook.policy.objects import CalicoApi
+from webhook.policy.objects import DEFAULT_TIER_ORDER, TIER_DEFAULT, CalicoApi
 from webhook.policy.settings import Settings
 from webhook.scope import Path
 
@@ -80,9 +80,37 @@ def definitions_kept() -> Native:
             Check(
                 "calico-definitions-kept",
                 # The API server keeps an APIService of its own for every definition that it serves.
-                cel.is_user(["system:apiserver"]),
+                cel.all_of("request.resource.resource == 'apiservices'", cel.is_user(["system:apiserver"])),
                 f"request.kind.kind + ' ' + {name} + ': deleting it deletes or hides every policy of the cluster "
                 "at once; ask for break-glass, or take the guard away first'",
+            ),
+        ),
+    )
+
+
+def tier_default_kept() -> Native:
+    """
+    The baseline's tier is as Calico makes it, also while guard-present leaves Calico's own tiers out.
+
+    Calico from 3.32 on says so in its definitions; raw v1 objects before that say nothing.
+    """
+    return Native(
+        name="tier-default-kept",
+        rules=tuple(
+            resource_rule(group, ["tiers"], ["CREATE", "UPDATE"], [TIER_DEFAULT]) for group in scope.CALICO_GROUPS
+        ),
+        checks=(
+            Check(
+                "default-action-safe",
+                "object.?spec.?defaultAction.orValue('Deny') == 'Deny'",
+                "'Tier default: passes on what no policy in it decides, and Calico then allows it; "
+                "set spec.defaultAction to Deny'",
+            ),
+            Check(
+                "order-not-before-baseline",
+                f"object.?spec.?order.orValue({DEFAULT_TIER_ORDER:.0f}) == {DEFAULT_TIER_ORDER:.0f}",
+                "'Tier default: the baseline is in it, and others count on its order; "
+                f"set spec.order to {DEFAULT_TIER_ORDER:.0f}'",
             ),
         ),
     )

@@ -149,7 +149,8 @@ def changes_spec_finalizers() -> str:
     """Whether spec.finalizers change by another than the namespace controller: content then outlives its namespace."""
     return cel.all_of(
         "object.?spec.?finalizers.orValue([]) != oldObject.?spec.?finalizers.orValue([])",
-        f"!({cel.is_user(NAMESPACE_CONTROLLERS)})",
+        # It never touches those of a live namespace; who borrows its name does.
+        f"!({cel.all_of(cel.is_user(NAMESPACE_CONTROLLERS), cel.IS_STORED_DELETING)})",
     )
 
 
@@ -209,7 +210,7 @@ def _is_calico_starting() -> str:
         cel.is_user((*cel.CALICO_STARTERS, *cel.CALICO_OPERATORS)),
         "request.resource.resource == 'tiers'",
         cel.any_of(
-            f"{cel.NAME} in {cel.listed(cel.CALICO_TIERS)}",
+            f"request.operation == 'CREATE' && {cel.NAME} in {cel.listed(cel.CALICO_TIERS)}",
             "request.operation == 'UPDATE' && object.?spec == oldObject.?spec",
         ),
     )

@@ -16,6 +16,8 @@ _COMPARED = (
     ("tier", "spec.tier"),
     ("order", "spec.order"),
     ("types", "spec.types"),
+    # Left out they mean both to Felix, and one direction to whoever writes the object back.
+    ("types_declared", "spec.types"),
     ("subject", "spec.selector"),
     ("ingress", "spec.ingress"),
     ("egress", "spec.egress"),
