@@ -9,7 +9,6 @@ from webhook.policy.endpoints import Peer, PodRef
 from webhook.policy.nets import nets_in_force
 from webhook.policy.objects import Entity, IcmpMatch, PortMatch, Rule, ServiceMatch
 from webhook.policy.ranges import PROTOCOLS, PROTOCOLS_WITH_PORTS, Cidr, Family
-from webhook.policy.selectors import Selector
 from webhook.policy.world import World
 
 _Endpoints = tuple[frozenset[Cidr], frozenset[tuple[Cidr, int, int]]]
@@ -44,7 +43,6 @@ class Matcher:
     def __init__(self, world: World) -> None:
         self._world = world
         self._services: dict[tuple[str, str], _Endpoints] = {}
-        self._selected: dict[tuple[int, int], tuple[Selector, Peer, bool]] = {}
 
     def matches(self, rule: Rule, packet: Packet) -> bool:
         if rule.ip_version not in (None, packet.family):
@@ -60,25 +58,11 @@ class Matcher:
     def _entity(self, rule: Rule, entity: Entity, packet: Packet, end: End, port: int) -> bool:
         return (
             _nets(entity, packet.family, end.address)
-            and self._selectors(entity, end.peers)
+            and _selectors(entity, end.peers)
             and (entity.ports is None or self._ports(rule, entity, entity.ports, packet, end, port))
             and (entity.not_ports is None or not self._ports(rule, entity, entity.not_ports, packet, end, port))
             and (entity.service is None or self._service(entity.service, packet, end))
         )
-
-    def _selectors(self, entity: Entity, peers: tuple[Peer, ...]) -> bool:
-        """Any one peer at the address decides: an IP set holds addresses, not endpoints."""
-        if entity.selector is not None and not any(self._is(entity.selector, peer) for peer in peers):
-            return False
-        return entity.not_selector is None or not any(self._is(entity.not_selector, peer) for peer in peers)
-
-    def _is(self, selector: Selector, peer: Peer) -> bool:
-        # The entry holds both, so that neither identity can be taken by another object.
-        found = self._selected.get((id(selector), id(peer)))
-        if found is None:
-            found = selector, peer, selector.matches(peer.labels)
-            self._selected[id(selector), id(peer)] = found
-        return found[2]
 
     def _ports(self, rule: Rule, entity: Entity, match: PortMatch, packet: Packet, end: End, port: int) -> bool:
         if packet.protocol in PROTOCOLS_WITH_PORTS and match.numbers.contains(port):
@@ -89,7 +73,7 @@ class Matcher:
         return any(
             named.name in match.names and named.protocol == packet.protocol and named.port == port
             for peer in end.peers
-            if entity.selector is None or self._is(entity.selector, peer)
+            if entity.selector is None or entity.selector.matches(peer.labels)
             for named in peer.named_ports
         )
 
@@ -125,6 +109,13 @@ def _icmp(rule: Rule, packet: Packet) -> bool:
 
 def _is_icmp(match: IcmpMatch, icmp: tuple[int, int]) -> bool:
     return match.type in (None, icmp[0]) and match.code in (None, icmp[1])
+
+
+def _selectors(entity: Entity, peers: Sequence[Peer]) -> bool:
+    """Any one peer at the address decides: an IP set holds addresses, not endpoints."""
+    if entity.selector is not None and not any(entity.selector.matches(peer.labels) for peer in peers):
+        return False
+    return entity.not_selector is None or not any(entity.not_selector.matches(peer.labels) for peer in peers)
 
 
 def _nets(entity: Entity, family: Family, address: Cidr | None) -> bool:
