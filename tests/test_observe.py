@@ -121,6 +121,28 @@ def test_failures_pause_longer_and_longer_and_success_starts_over(watched: Watch
     assert watched.reflector.step() == 0.25
 
 
+def test_an_outage_is_said_once_and_so_is_its_end(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    watched.reflector.step()
+    count = 0
+
+    def fail(call: Call) -> None:
+        nonlocal count
+        count += 1
+        raise NoAnswer("watch", reason="ReadTimeoutError", message=f"attempt {count}")
+
+    watched.cluster.store.before = fail
+    for _ in range(5):
+        watched.reflector.step()
+    assert watched.reflector.error == "ReadTimeoutError"
+    watched.cluster.store.before = None
+    watched.reflector.step()
+    watched.reflector.step()
+    assert (watched.reflector.error, count) == ("", 5)
+    events = [record.getMessage().split()[0] for record in caplog.records]
+    assert events == ["event=watch-failed", "event=watch-resumed"]
+
+
 def test_a_server_that_ends_watches_at_once_is_not_asked_in_a_loop(watched: Watched) -> None:
     assert [watched.reflector.step() for _ in range(3)] == [SHORTEST_WATCH] * 3
 

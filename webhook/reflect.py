@@ -85,7 +85,7 @@ class Reflector:
             return self._failed(e, first=0.0)
         except ClusterError as e:
             return self._failed(e, first=FIRST_PAUSE)
-        self._recovered()
+        self._failures = 0
         return pause
 
     def _list(self) -> None:
@@ -136,17 +136,15 @@ class Reflector:
         # `first` once, then doubling: what happens once in a while is resumed at once.
         pause = first if self._failures == 0 else min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._failures)
         self._failures = min(self._failures + 1, 16)
-        text = f"{error.status} {error.reason} {error.message}".strip()
+        # The message may differ each time (a request's id, a port), and the log is for what is new.
+        text = f"{error.status} {error.reason}".strip() if error.status else error.reason or "no answer"
         if text != self.error:
-            log.warning("event=watch-failed resource=%s error=%r", self.resource, text[:300])
+            log.warning("event=watch-failed resource=%s error=%r", self.resource, f"{text} {error.message}"[:300])
         self.error = text
         return pause * (0.5 + self._jitter())
 
-    def _recovered(self) -> None:
-        self._failures = 0
+    def _in_contact(self) -> None:
+        self.contact = self._clock()
         if self.error:
             log.info("event=watch-resumed resource=%s", self.resource)
         self.error = ""
-
-    def _in_contact(self) -> None:
-        self.contact = self._clock()

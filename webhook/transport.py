@@ -98,7 +98,9 @@ class Transport:
                 preload_content=preload,
             )
         except (urllib3.exceptions.HTTPError, OSError) as e:
-            raise NoAnswer(f"{method} {url}", reason=type(e).__name__, message=str(e)) from e
+            # What the last attempt ran into says more than that there was one attempt too many.
+            cause = getattr(e, "reason", None) if isinstance(e, urllib3.exceptions.MaxRetryError) else None
+            raise NoAnswer(f"{method} {url}", reason=type(cause or e).__name__, message=str(cause or e)) from e
 
     def _renewed(self, refused: Endpoint) -> tuple[urllib3.PoolManager, Endpoint]:
         with self._lock:
