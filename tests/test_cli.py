@@ -195,3 +195,24 @@ def test_explain_says_why_and_how() -> None:
     result = run("explain", "order")
     assert result.exit_code == 2
     assert "`isolation-baseline explain` lists them" in result.output
+
+
+def test_allow_prints_what_opens_a_flow_and_the_guard_accepts_it(tmp_path: Path, permitted: str) -> None:
+    """The ingress is open already, so the egress is printed alone; with it the flow passes, and nothing else is new."""
+    result = run("allow", "-f", permitted, "test", "development", "8080")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("kind: NetworkPolicy") == 1
+    missing = tmp_path / "missing.yaml"
+    missing.write_text(result.output)
+    assert run("check", permitted, str(missing)).exit_code == 0
+    assert run("flow", "-f", permitted, "-f", str(missing), "test", "development", "8080").exit_code == 0
+    assert run("flow", "-f", permitted, "-f", str(missing), "test", "development", "8081").exit_code == 1
+
+
+def test_allow_says_why_not_and_whom_to_ask(permitted: str) -> None:
+    """Settings permit nothing from dev to prod; exit code 1, and no policy."""
+    result = run("allow", "-f", permitted, "development", "production", "443")
+    assert result.exit_code == 1
+    assert "which settings do not permit" in result.output
+    assert "ask: platform-admins" in result.output
+    assert "kind:" not in result.output

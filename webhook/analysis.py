@@ -13,7 +13,7 @@ import orjson
 
 from webhook import report
 from webhook.cluster import connect
-from webhook.commands import settings_option
+from webhook.commands import manifests_text, settings_option
 from webhook.discovery import discover_calico_api
 from webhook.policy.endpoints import PodRef
 from webhook.policy.evaluate import evaluate
@@ -25,6 +25,7 @@ from webhook.policy.ports import PROTOCOLS_WITH_PORTS, PortRange, parse_port, pa
 from webhook.policy.ranges import Cidr, RangeError, parse_address
 from webhook.policy.settings_file import load
 from webhook.policy.traffic import evaluator, verdict
+from webhook.policy.undercut.opening import allow
 from webhook.policy.world import World, frozen
 from webhook.sources import Source, from_cluster, from_files
 
@@ -171,18 +172,62 @@ def flow(
     isolation-baseline flow test/api development/web 8080
     isolation-baseline flow -f manifests/ test development TCP/80
     """
-    source = _read(files, kubeconfig, settings, _Progress())
-    protocol, number = parse_target(port)
-    world, ends = source.world, []
-    for text in (src, dst):
-        world, end = resolve(text, world)
-        ends.append(end)
-    found = verdict(Flow(ends[0], ends[1], protocol, number), world)
+    asked, world = _asked(src, dst, port, _read(files, kubeconfig, settings, _Progress()).world)
+    found = verdict(asked, world)
     if output == "json":
         _print_json(report.verdict_value(found))
     else:
         click.echo(report.verdict_text(found))
     sys.exit(CLEAN if found.allowed else FINDINGS)
+
+
+def _asked(src: str, dst: str, port: str, world: World) -> tuple[Flow, World]:
+    """The flow that three words mean, and the world with the pods that they stand for."""
+    protocol, number = parse_target(port)
+    ends = []
+    for text in (src, dst):
+        world, end = resolve(text, world)
+        ends.append(end)
+    return Flow(ends[0], ends[1], protocol, number), world
+
+
+@click.command("allow")
+@click.argument("src")
+@click.argument("dst")
+@click.argument("port")
+@_source
+@_output
+def allow_command(
+    src: str, dst: str, port: str, files: tuple[str, ...], kubeconfig: str | None, settings: Path, output: str
+) -> None:
+    """
+    Print the smallest policies that open exactly one connection, for both its ends.
+
+    SRC, DST and PORT are as for flow; policies are printed only for ends that are closed, and only after the guard has
+    judged them and the connection was tried with them. Exit code 1 when settings do not permit the connection.
+
+    \b
+    isolation-baseline allow test/api development/web 8080 | kubectl apply -f -
+    """
+    asked, world = _asked(src, dst, port, _read(files, kubeconfig, settings, _Progress()).world)
+    found = allow(asked, world)
+    if output == "json":
+        value = {
+            "policies": found.policies,
+            "refusals": found.refusals,
+            "before": report.verdict_value(found.before),
+            "after": report.verdict_value(found.after),
+        }
+        _print_json(value)
+    elif found.refusals:
+        for refusal in found.refusals:
+            click.echo(f"isolation-baseline: {refusal}", err=True)
+        click.echo(f"ask: {world.settings.contact}", err=True)
+    elif not found.policies:
+        click.echo("# allowed already: no policy is missing")
+    else:
+        click.echo(manifests_text(found.policies), nl=False)
+    sys.exit(FINDINGS if found.refusals else CLEAN)
 
 
 def parse_target(text: str) -> tuple[int, int]:

@@ -19,6 +19,7 @@ _COMMANDS: Mapping[str, str] = {
     "check": "webhook.analysis",
     "audit": "webhook.analysis",
     "flow": "webhook.analysis",
+    "allow": "webhook.analysis",
     "order": "webhook.analysis",
     "render": "webhook.commands",
     "explain": "webhook.commands",
@@ -37,7 +38,10 @@ class _Lazy(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        found = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
+        holder = importlib.import_module(module)
+        name = cmd_name.replace("-", "_")
+        # `allow` is also the function that the command calls.
+        found = getattr(holder, f"{name}_command", None) or getattr(holder, name)
         assert isinstance(found, click.Command), "the table names commands only"
         return found
 

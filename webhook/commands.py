@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import yaml
@@ -31,6 +33,11 @@ class _Plain(yaml.SafeDumper):
 
     def ignore_aliases(self, data: object) -> bool:
         return True
+
+
+def manifests_text(manifests: Iterable[Mapping[str, Any]]) -> str:
+    """Manifests as YAML documents, for people and for kubectl."""
+    return yaml.dump_all(manifests, Dumper=_Plain, sort_keys=False, allow_unicode=True)
 
 
 _API = click.Choice([api.value for api in CalicoApi])
@@ -65,7 +72,7 @@ def render(namespace: str, settings: Path, environment: str | None, api: str, fl
     if floor and mode is not CalicoApi.KUBERNETES:
         objects.append(manifest(isolation_floor(found), mode, found))
     click.echo(f"# {found.environment_label}={assignment.environment}: {assignment.reason}")
-    click.echo(yaml.dump_all(objects, Dumper=_Plain, sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(manifests_text(objects), nl=False)
 
 
 @click.command()
