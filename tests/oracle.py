@@ -166,7 +166,7 @@ def tiers_in_order(manifests: Sequence[Manifest], policies: Sequence[Manifest]) 
     return [(name, known[name][1]) for _, _, name in existing] + [(name, "Deny") for name in missing]
 
 
-def hook(packet: Packet, side: int) -> bool:
+def hook(packet: Packet, side: int, accepted: Sequence[Manifest]) -> bool:
     """Walk the tiers for one end: the pod's egress when it is the source, its ingress when it is the destination."""
     pod = packet.pods[side]
     assert pod is not None
@@ -174,7 +174,7 @@ def hook(packet: Packet, side: int) -> bool:
     labels = labels_of(packet.manifests, pod)
     policies = [
         policy
-        for policy in policies_of(packet.manifests)
+        for policy in accepted
         if direction in directions(policy)
         and not policy["spec"].get("doNotTrack")
         and not policy["spec"].get("preDNAT")
@@ -198,12 +198,24 @@ def hook(packet: Packet, side: int) -> bool:
 
 
 def verdict(
-    manifests: Sequence[Manifest], source: Any, destination: Any, protocol: int, port: int, icmp: Any = (8, 0)
+    manifests: Sequence[Manifest],
+    source: Any,
+    destination: Any,
+    protocol: int,
+    port: int,
+    icmp: Any = (8, 0),
+    *,
+    accepted: Sequence[Manifest] | None = None,
 ) -> tuple[bool, dict[str, bool]]:
-    """Decide a flow between pods, as (namespace, name), and addresses, as text; also what each hook says."""
+    """
+    Decide a flow between pods, as (namespace, name), and addresses, as text; also what each hook says.
+
+    `accepted` are the policies_of() the manifests, for who asks about them more than once.
+    """
+    accepted = policies_of(manifests) if accepted is None else accepted
     packet = Packet(manifests, (source, destination), protocol, port, icmp)
     hooks = {
-        name: hook(packet, side)
+        name: hook(packet, side, accepted)
         for side, name in ((0, "Egress"), (1, "Ingress"))
         if (pod := packet.pods[side]) is not None and not pod["spec"].get("hostNetwork")
     }
