@@ -12,7 +12,7 @@ from tests.dice import Dice, Manifest, calico, namespace, pod
 from tests.worlds import build
 from webhook.policy.baseline import desired, isolation_floor, manifest
 from webhook.policy.endpoints import PodRef
-from webhook.policy.objects import CalicoApi, Direction, NetworkSet, Policy
+from webhook.policy.objects import CalicoApi, Direction, Policy
 from webhook.policy.parse import parse_policy
 from webhook.policy.ranges import Cidr, parse_address, parse_cidr
 from webhook.policy.settings import (
@@ -41,10 +41,9 @@ SERVICES = ((6, 80), (6, 443), (6, 53), (17, 53), (17, 1500), (132, 80), (6, 808
 def settings_of(dice: Dice) -> Settings:
     """What a platform team may decide, all of it."""
     pairs = [(a, b) for a in ENVIRONMENTS for b in ENVIRONMENTS if a != b]
-    permits = [
-        Permit(*dice.one(pairs), ports=tuple(dice.one(((), (), (PermitPort(6, 80, 80),), (PermitPort(17, 1, 2000),)))))
-        for _ in range(dice.random.randrange(3))
-    ]
+    narrowed: list[tuple[PermitPort, ...]] = [(), (), (PermitPort(6, 80, 80),), (PermitPort(17, 1, 2000),)]
+    drawn = [(dice.one(pairs), dice.one(narrowed)) for _ in range(dice.random.randrange(3))]
+    permits = [Permit(source, destination, ports) for (source, destination), ports in drawn]
     shared = [
         SharedNamespace(dice.one(("two", "web")), dice.one(tuple(SharedDirection)))
         for _ in range(dice.random.randrange(2))
@@ -69,7 +68,7 @@ def settings_of(dice: Dice) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A world as it is when policies are judged, and as it is later, with the baseline and without tenants' policies."""
+    """A world as it is when policies are judged, and as it is later, with the baseline and no other policies."""
 
     judged: World
     later: World
@@ -112,7 +111,11 @@ def _namespace(dice: Dice, name: str, *, may_lack_label: bool) -> Manifest:
 
 def _account(place: str, name: str, dice: Dice) -> Manifest:
     labels = dice.maybe(0.5, lambda: {"env": dice.one(ENVIRONMENTS)})
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": place, "labels": labels}}
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": name, "namespace": place, "labels": labels},
+    }
 
 
 def _labels(dice: Dice) -> dict[str, str]:
@@ -123,7 +126,9 @@ def _set(dice: Dice, number: int) -> Manifest:
     """Without reserved labels, and without addresses of pods: rules of their own see to both."""
     kind = dice.one(("NetworkSet", "GlobalNetworkSet"))
     nets = [dice.one(("203.0.113.0/24", "192.0.2.7/32", "2001:db8::/32", "198.51.100.0/24"))]
-    return calico(kind, f"s{number}", "" if kind == "GlobalNetworkSet" else dice.one(EARLY), labels=_labels(dice), nets=nets)
+    return calico(
+        kind, f"s{number}", "" if kind == "GlobalNetworkSet" else dice.one(EARLY), labels=_labels(dice), nets=nets
+    )
 
 
 def _host(dice: Dice) -> Manifest:
@@ -203,9 +208,7 @@ def is_permitted(direction: Direction, own: PodRef, flow: Flow, world: World) ->
         if other.namespace == own.namespace:
             return True
         for shared in settings.shared_namespaces:
-            if shared.name == other.namespace and direction.value.lower() in (shared.direction.value, "both" if shared.direction.value == "both" else ""):
-                return True
-            if shared.name == other.namespace and shared.direction is SharedDirection.BOTH:
+            if shared.name == other.namespace and shared.direction.value in (direction.value.lower(), "both"):
                 return True
         theirs = world.environment_of(other.namespace)
         if theirs in ENVIRONMENTS and mine in ENVIRONMENTS:
@@ -220,12 +223,13 @@ def is_permitted(direction: Direction, own: PodRef, flow: Flow, world: World) ->
                     return True
         if direction is Direction.EGRESS and is_dns(flow, world):
             return True
-    return any(_is_listed(address, direction, flow, settings) for address in _addresses(other, flow, own, world)) or (
-        direction is Direction.INGRESS and isinstance(other, Cidr) and other == parse_address(NODE) and bool(world.host_endpoints)
-    )
+    if any(_is_listed(address, direction, flow, settings) for address in _addresses(other, own, world)):
+        return True
+    # A node, where it is an endpoint, may always reach its pods.
+    return direction is Direction.INGRESS and other == parse_address(NODE) and bool(world.host_endpoints)
 
 
-def _addresses(other: PodRef | Cidr, flow: Flow, own: PodRef, world: World) -> list[str]:
+def _addresses(other: PodRef | Cidr, own: PodRef, world: World) -> list[str]:
     """The address in use: where both ends have both families it is IPv4."""
     if isinstance(other, Cidr):
         return [other.address]
@@ -256,7 +260,3 @@ def is_dns(flow: Flow, world: World) -> bool:
         return _in(flow.destination.address, world.settings.dns.node_local)
     found = world.pods[flow.destination.namespace, flow.destination.name]
     return found.meta.namespace == "kube-system" and found.meta.labels.get("k8s-app") in ("coredns", "kube-dns")
-
-
-def with_sets(world: World, *sets: NetworkSet) -> World:
-    return build([], world.settings) if not sets else world

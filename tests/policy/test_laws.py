@@ -1,7 +1,9 @@
-"""The laws of the guard's reasoning, in random worlds that keep the guard's invariants and otherwise try to break it."""
+"""The laws of the guard's reasoning, in random worlds that keep its invariants and otherwise try to break it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
 from random import Random
 
 from hypothesis import given, settings
@@ -9,11 +11,18 @@ from hypothesis import strategies as st
 
 from tests.dice import Dice
 from tests.policy.invariants import flows, ground, is_dns, is_permitted, settings_of, tenants_policy
+from webhook.policy.endpoints import PodRef
 from webhook.policy.objects import Action, Direction, Policy
 from webhook.policy.parse import parse_policy
+from webhook.policy.ranges import Cidr
 from webhook.policy.subjects import is_baseline
 from webhook.policy.traffic import Evaluator
+from webhook.policy.undercut.fix import with_rules
 from webhook.policy.undercut.judge import block_complaints, leak_complaints
+from webhook.policy.undercut.judgement import Judgement
+from webhook.policy.undercut.leak import leaks
+from webhook.policy.undercut.opening import allow
+from webhook.policy.undercut.witness import replayed
 from webhook.policy.world import World
 
 RANDOMS = st.randoms(use_true_random=False)
@@ -40,10 +49,11 @@ def check_composition(random: Random, tally: dict[str, int]) -> None:
     harmless = [policy for policy in accepted if not blocks(policy, stage.judged)]
     tally["judged"] += len(candidates)
     tally["accepted"] += len(accepted)
+    probes = Random(random.getrandbits(64))
     for kept, dns in ((accepted, False), (harmless, True)):
         world = stage.later.with_policies(*kept)
         evaluator = Evaluator(world)
-        for flow in flows(world, random, FLOWS):
+        for flow in flows(world, probes, FLOWS):
             for hook in evaluator.verdict(flow).hooks:
                 if not world.is_managed(hook.pod.namespace):
                     continue
@@ -60,3 +70,111 @@ def check_composition(random: Random, tally: dict[str, int]) -> None:
 @given(RANDOMS)
 def test_what_is_accepted_opens_nothing_beyond_the_ceiling(random: Random) -> None:
     check_composition(random, dict.fromkeys(("judged", "accepted", "flows", "forbidden", "dns"), 0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(RANDOMS)
+def test_what_is_refused_has_a_witness(random: Random) -> None:
+    """
+    Every complaint is about one flow that the evaluator lets through with the policy and drops without.
+
+    The complaint itself is made only after that replay; here the flow is put to the evaluator once more, together
+    with a second reading of the ceiling.
+    """
+    dice = Dice(random, crooked=0)
+    stage = ground(dice, settings_of(dice))
+    for _ in range(POLICIES):
+        judgement = Judgement.of(parse_policy(tenants_policy(random)), stage.judged)
+        for leak in islice(leaks(judgement), 3):
+            for hit in leak.hits:
+                found = replayed(judgement, leak.direction, hit, leak.shape.rule.path, opens=True)
+                assert found.after.allowed
+                assert not found.before.allowed
+                assert found.after.direction is leak.direction
+
+
+@settings(max_examples=40, deadline=None)
+@given(RANDOMS)
+def test_adding_a_deny_never_opens(random: Random) -> None:
+    """A Deny more, anywhere in a policy: no flow passes that did not pass before."""
+    dice = Dice(random, crooked=0)
+    stage = ground(dice, settings_of(dice))
+    policy = parse_policy(tenants_policy(random))
+    extra = parse_policy(tenants_policy(random, "calico"))
+    for direction in Direction:
+        denials = [replace(rule, action=Action.DENY) for rule in extra.rules(direction)]
+        rules = list(policy.rules(direction))
+        for denial in denials:
+            rules.insert(random.randrange(len(rules) + 1), denial)
+        stricter = with_rules(policy, direction, tuple(rules))
+        worlds = [stage.later.with_policies(one) for one in (policy, stricter)]
+        before, after = map(Evaluator, worlds)
+        for flow in flows(worlds[0], Random(random.getrandbits(64)), 60):
+            assert before.verdict(flow).allowed or not after.verdict(flow).allowed
+
+
+@settings(max_examples=40, deadline=None)
+@given(RANDOMS)
+def test_a_policy_with_a_deny_more_is_refused_no_more(random: Random) -> None:
+    """A Deny in front takes away only: what was accepted for what it opens stays so."""
+    dice = Dice(random, crooked=0)
+    stage = ground(dice, settings_of(dice))
+    policy = parse_policy(tenants_policy(random))
+    if opens(policy, stage.judged):
+        return
+    extra = parse_policy(tenants_policy(random, "calico"))
+    for direction in Direction:
+        denials = tuple(replace(rule, action=Action.DENY) for rule in extra.rules(direction))
+        policy = with_rules(policy, direction, (*denials, *policy.rules(direction)))
+    assert not opens(policy, stage.judged)
+
+
+def check_allow(random: Random, tally: dict[str, int]) -> None:
+    """What `allow` prints is accepted, opens the flow that was asked for, and no other that these pods do not share."""
+    dice = Dice(random, crooked=0)
+    stage = ground(dice, settings_of(dice))
+    world = stage.later
+    before = Evaluator(world)
+    probes = Random(random.getrandbits(64))
+    for flow in flows(world, probes, 6):
+        opening = allow(flow, world)
+        tally["asked"] += 1
+        if opening.refusals or not opening.policies:
+            assert opening.before.allowed or opening.refusals
+            continue
+        tally["opened"] += 1
+        policies = [parse_policy(manifest) for manifest in opening.policies]
+        assert opening.after.allowed
+        assert not any(opens(policy, world) or blocks(policy, world) for policy in policies)
+        after = Evaluator(world.with_policies(*policies))
+        for other in flows(world, probes, 60):
+            if after.verdict(other).allowed and not before.verdict(other).allowed:
+                assert (other.protocol, other.port) == (flow.protocol, flow.port)
+                for end, asked in ((other.source, flow.source), (other.destination, flow.destination)):
+                    assert _is_alike(end, asked, world)
+
+
+def _is_alike(end: PodRef | Cidr, asked: PodRef | Cidr, world: World) -> bool:
+    """The same address, or a pod that no selector over its own labels tells from the one asked for."""
+    if isinstance(end, Cidr) or isinstance(asked, Cidr):
+        return end == asked
+    pods = [world.pods[one.namespace, one.name] for one in (end, asked)]
+    return end.namespace == asked.namespace and set(pods[1].meta.labels.items()) <= set(pods[0].meta.labels.items())
+
+
+@settings(max_examples=25, deadline=None)
+@given(RANDOMS)
+def test_what_allow_prints_opens_what_was_asked(random: Random) -> None:
+    check_allow(random, dict.fromkeys(("asked", "opened"), 0))
+
+
+def test_the_laws_are_not_empty() -> None:
+    """Among some worlds there are policies of either kind, flows that could leak, DNS, and flows that allow opens."""
+    tally = dict.fromkeys(("judged", "accepted", "flows", "forbidden", "dns", "asked", "opened"), 0)
+    for seed in range(12):
+        check_composition(Random(seed), tally)
+        check_allow(Random(seed), tally)
+    assert 0 < tally["accepted"] < tally["judged"]
+    assert 0 < tally["forbidden"] < tally["flows"]
+    assert tally["dns"] > 0
+    assert 0 < tally["opened"] < tally["asked"]
