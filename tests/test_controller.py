@@ -8,6 +8,7 @@ import pytest
 
 from tests.stage import GLOBAL_POLICIES, POLICIES, SETTINGS, Stage
 from webhook.api import NAMESPACES, ClusterError, Manifest, NoAnswer
+from webhook.controller import RESYNC_SECONDS
 from webhook.memory_store import Call
 from webhook.policy.settings import Reach
 
@@ -379,6 +380,17 @@ def test_a_policy_that_somebody_made_first_is_taken_over(stage: Stage) -> None:
     stage.cluster.create(POLICIES, squatter)
     stage.settle()
     assert stage.policies("development")["default-deny"]["spec"]["order"] == 5000
+
+
+def test_everything_is_looked_at_again_now_and_then(born: Stage) -> None:
+    looks: list[str] = []
+    born.controller.register(":other", lambda: looks.append("other"))
+    born.time.advance(RESYNC_SECONDS)
+    assert born.work() == len([":everything", ":floor", ":other", "development"])
+    assert looks == ["other"]
+    born.time.advance(RESYNC_SECONDS)
+    born.work()
+    assert looks == ["other", "other"]
 
 
 def test_a_fault_of_ours_is_said_whole_and_stops_nothing_else(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

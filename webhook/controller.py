@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 # No namespace can have such a name.
 FLOOR_KEY = ":floor"
+EVERYTHING_KEY = ":everything"
 # So many failures of the floor, about three seconds of them, and the namespaces no longer wait for it.
 FLOOR_ATTEMPTS = 5
 # Nothing depends on this look at everything; it is there for what nobody thought of.
@@ -91,7 +92,7 @@ class Controller:
         if self._open:
             for key in (*self._others, *sorted(self._mirror.world().namespaces)):
                 self.queue.add(key)
-            self.queue.add_later(FLOOR_KEY, RESYNC_SECONDS)
+            self.queue.add_later(EVERYTHING_KEY, RESYNC_SECONDS)
 
     def saw(self, seen: Seen) -> None:
         if seen.resource == NAMESPACES:
@@ -131,6 +132,8 @@ class Controller:
     def _look(self, key: str) -> None:
         if key == FLOOR_KEY:
             self._keep_floor()
+        elif key == EVERYTHING_KEY:
+            self.look_at_all()
         elif (look := self._others.get(key)) is not None:
             look()
         else:
