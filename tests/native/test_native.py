@@ -245,12 +245,12 @@ TRIED: list[Row] = [
         "[namespace-finalizers-kept] Namespace native-live",
     ),
     (
-        "finalizers by their controller",
+        "finalizers of a live namespace, in their controller's name",
         "PUT",
         f"{LIVE}/finalize",
         namespace("native-live", env="unassigned"),
         NAMESPACE_CONTROLLER,
-        "",
+        "[namespace-finalizers-kept] Namespace native-live",
     ),
     (
         "an exempt name by a tenant",
