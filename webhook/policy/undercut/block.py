@@ -55,7 +55,8 @@ def blocks(judgement: Judgement) -> Iterator[Block]:
             hits = tuple(islice(_hits(judgement, seen, settled), MAX_HITS))
             if hits:
                 yield Block(seen, hits, settled.digest)
-        elif seen.action in (Action.ALLOW, Action.PASS):
+        # A Pass that cuts also settles what comes after it.
+        if seen.action in (Action.ALLOW, Action.PASS):
             settled.add(seen)
     if standing.drops_the_rest:
         decided = Settled([seen for seen in shapes if seen.action is not Action.LOG])
