@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from webhook.policy.intervals import Intervals
 from webhook.policy.objects import ANY_ENTITY, Action, Direction, Entity, IcmpMatch, PortMatch, Rule, ServiceMatch
-from webhook.policy.ranges import AddressSet, Family, PortSet
+from webhook.policy.ranges import PROTOCOLS_WITH_PORTS, AddressSet, Family, PortSet
 from webhook.policy.selectors import Not, Selector
 from webhook.policy.undercut.peers import Kind, Peer, residual
 
@@ -18,6 +18,9 @@ _ICMP_FAMILIES: dict[int, Family] = {1 << 1: 4, 1 << 58: 6}  # whose headers the
 ANY_ADDRESS = AddressSet.everything()
 ANY_PORT = PortSet.everything()
 NO_PORT = PortSet()
+# Nothing listens on port 0, and no policy can name it to leave it out.
+REAL_PORTS = PortSet(((1, 65_535),))
+_WITH_PORTS = sum(1 << protocol for protocol in PROTOCOLS_WITH_PORTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +215,14 @@ def regions(
     if service is not None and not service.namespace:
         return
     rule = seen.rule
+    has_ports = not seen.protocols & ~_WITH_PORTS
     base = Region(
         other,
         (*selected, *own),
         seen.peer_addresses.intersection(peer_addresses) if seen.peer_addresses is not ANY_ADDRESS else peer_addresses,
         seen.own_addresses.intersection(own_addresses) if seen.own_addresses is not ANY_ADDRESS else own_addresses,
         seen.protocols,
-        seen.ports,
+        seen.ports.intersection(REAL_PORTS) if has_ports else seen.ports,
         seen.source_ports,
         service=service,
         is_one_place=peer.labels is not None and peer.namespace == subject.namespace,

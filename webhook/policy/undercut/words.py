@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from webhook.policy.objects import Policy
 from webhook.policy.ranges import AddressSet, Cidr, PortSet, protocol_name
-from webhook.policy.undercut.boxes import ALL_PROTOCOLS, ANY_PORT, ICMP_PROTOCOLS, Region
+from webhook.policy.undercut.boxes import ALL_PROTOCOLS, ANY_PORT, ICMP_PROTOCOLS, REAL_PORTS, Region
 from webhook.policy.undercut.leak import Hit
 from webhook.policy.undercut.peers import Kind, Peer
 from webhook.policy.undercut.universe import Universe
@@ -108,7 +108,7 @@ def traffic(region: Region) -> str:
     name = protocol_name(_lowest(region.protocols))
     if region.protocols & ICMP_PROTOCOLS:
         return f"any {name}" if region.ports == ANY_PORT else f"some {name}"
-    return f"any {name} port" if region.ports == ANY_PORT else f"{name} {ports(region.ports)}"
+    return f"any {name} port" if region.ports in (ANY_PORT, REAL_PORTS) else f"{name} {ports(region.ports)}"
 
 
 def _lowest(protocols: int) -> int:
