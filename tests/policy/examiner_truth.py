@@ -29,6 +29,7 @@ PLACES: tuple[tuple[str, str | None, str], ...] = (
     ("test-late", "test", "a"),
     ("prod-late", "prod", "a"),
     ("lost", "unassigned", "a"),
+    ("lost-late", "unassigned", ""),
 )
 EXEMPT = ("kube-system", "calico-system", "openshift-dns")
 # Of the second kind no namespace of the example has one; a selector may yet ask for it.
@@ -77,7 +78,7 @@ class Place:
             str(net) for group in ("pods", "nodes", "ingress", "egress") for net in getattr(settings.cidrs, group)
         ]
         edges = list(dict.fromkeys(edge for net in (*nets, *listed) for edge in _edges(net)))
-        world = [*spaces(), *_pods(settings, edges), *_sets(), *added, *_baseline(settings)]
+        world = [*spaces(), *_accounts(), *_pods(settings, edges), *_sets(), *added, *_baseline(settings)]
         pods = [m for m in world if m["kind"] == "Pod"]
         taken = {ip["ip"] for m in pods for ip in m["status"]["podIPs"]}
         strangers = [
@@ -330,6 +331,12 @@ def _pods(settings: Settings, edges: Sequence[str]) -> Iterator[Manifest]:
     pods = settings.cidrs.pods
     for at, edge in enumerate(e for e in edges if not pods or _is_in(ipaddress.ip_address(e), pods)):
         yield pod(("till", "lost")[at % 2], f"edge-{at}", edge)
+
+
+def _accounts() -> Iterator[Manifest]:
+    for place, _, _ in PLACES:
+        for name in ("default", "robot"):
+            yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": place, "name": name}}
 
 
 def _sets() -> Iterator[Manifest]:

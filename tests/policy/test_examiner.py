@@ -14,7 +14,11 @@ from webhook.admission import judge_policy
 from webhook.policy.world import World
 from webhook.wire import Answer
 
-CASES = [case for name in ("selectors", "addresses") for case in cases(name)]
+CASES = [
+    case
+    for name in ("selectors", "addresses", "ports", "walk", "dns", "global", "kubernetes", "others")
+    for case in cases(name)
+]
 # The rules that speak of what flows; the others refuse what misleads, or what only the platform may do.
 OF_FLOWS = {"allows-stay-under-ceiling", "passes-do-not-bypass-baseline", "dns-not-blocked"}
 
