@@ -61,8 +61,7 @@ def _permitted(direction: Direction, own: str, peer: Peer, universe: Universe) -
         pairs = _pair(direction, own, peer, universe)
         if pairs is _EVERYTHING:
             return pairs
-    known = universe.addresses
-    listed = known.ingress if direction is Direction.INGRESS else known.egress
+    listed = universe.addresses.listed(direction)
     covers = [*pairs]
     if not listed.is_empty:
         covers.append(Cover(peer_addresses=listed))
@@ -122,7 +121,7 @@ def _servers_condition(servers: Servers, peer: Peer) -> tuple[Selector, ...] | N
 
 def floor(universe: Universe, world: World) -> Iterator[tuple[Peer, Region]]:
     """The flows that every managed pod is guaranteed: DNS, to the cluster's servers and to the node's own address."""
-    own, ports = universe.addresses.pods, universe.dns_ports
+    own, ports = universe.addresses.declared, universe.dns_ports
     for servers in universe.dns:
         where = _server_addresses(servers, universe, world)
         for peer in universe.pods_of(servers.namespace):
@@ -140,7 +139,7 @@ def floor(universe: Universe, world: World) -> Iterator[tuple[Peer, Region]]:
 def _server_addresses(servers: Servers, universe: Universe, world: World) -> AddressSet:
     """Where DNS pods can be: in the pods' ranges; if these are not known, where such pods are, or what is private."""
     if universe.addresses.are_pods_known:
-        return universe.addresses.pods
+        return universe.addresses.declared
     live = [cidr for pod in world.pods.values() if _is_server(pod, servers) for cidr in _parsed(pod.addresses)]
     return AddressSet.from_cidrs(live) if live else _PRIVATE
 

@@ -27,9 +27,14 @@ class Servers:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The sets of addresses that settings give; while they do not list the pods' ranges, any address can be a pod's."""
+    """
+    The sets of addresses that settings give; while they do not list the pods' ranges, any address can be a pod's.
+
+    That holds of each family: who lists IPv4 ranges alone has not said that there is no IPv6.
+    """
 
     pods: AddressSet
+    declared: AddressSet  # the same without the family of which nothing is said
     outside: AddressSet
     ingress: AddressSet  # that pods may be opened to, nodes included
     egress: AddressSet
@@ -37,12 +42,17 @@ class Addresses:
     node_local: AddressSet
     are_pods_known: bool
 
+    def listed(self, direction: Direction) -> AddressSet:
+        return self.ingress if direction is Direction.INGRESS else self.egress
+
     @classmethod
     def of(cls, settings: Settings) -> Addresses:
         cidrs = settings.cidrs
         pods, nodes = AddressSet.from_cidrs(cidrs.pods), AddressSet.from_cidrs(cidrs.nodes)
+        anywhere = AddressSet(pods.v4 or _ANY_ADDRESS.v4, pods.v6 or _ANY_ADDRESS.v6)
         return cls(
-            pods=pods if cidrs.pods else _ANY_ADDRESS,
+            pods=anywhere,
+            declared=pods if cidrs.pods else _ANY_ADDRESS,
             outside=pods.complement() if cidrs.pods else _ANY_ADDRESS,
             ingress=AddressSet.from_cidrs(cidrs.ingress).difference(pods).union(nodes),
             egress=AddressSet.from_cidrs(cidrs.egress).difference(pods),
