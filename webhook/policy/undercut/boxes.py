@@ -219,8 +219,8 @@ def regions(
     base = Region(
         other,
         (*selected, *own),
-        seen.peer_addresses.intersection(peer_addresses) if seen.peer_addresses is not ANY_ADDRESS else peer_addresses,
-        seen.own_addresses.intersection(own_addresses) if seen.own_addresses is not ANY_ADDRESS else own_addresses,
+        _common(seen.peer_addresses, peer_addresses),
+        _common(seen.own_addresses, own_addresses),
         seen.protocols,
         seen.ports.intersection(REAL_PORTS) if has_ports else seen.ports,
         seen.source_ports,
@@ -235,6 +235,12 @@ def regions(
     for received in receivers:
         senders = _with_source_names(received, rule.source, seen.named_protocol) if sender_can else (received,)
         yield from (found for found in senders if not found.is_empty)
+
+
+def _common(one: AddressSet, other: AddressSet) -> AddressSet:
+    if one is ANY_ADDRESS or one is other:
+        return other
+    return one if other is ANY_ADDRESS else one.intersection(other)
 
 
 def _with_names(base: Region, entity: Entity, protocol: int) -> Iterator[Region]:

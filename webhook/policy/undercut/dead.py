@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from webhook.policy.baseline import DNS_ALLOW
@@ -15,7 +15,7 @@ from webhook.policy.undercut.boxes import Region, Shape, shape
 from webhook.policy.undercut.judgement import TERMINAL, Judgement
 from webhook.policy.undercut.peers import Kind, Peer
 from webhook.policy.undercut.reach import Place, last_order
-from webhook.policy.undercut.search import TooComplexError, find, model
+from webhook.policy.undercut.search import TooComplexError, find, is_settled, model
 from webhook.policy.undercut.settled import Settled
 from webhook.policy.undercut.witness import baseline_of
 from webhook.policy.world import World
@@ -73,25 +73,26 @@ def _too_late(judgement: Judgement) -> Complaint | None:
 
 
 def _dead_rules(judgement: Judgement, direction: Direction) -> Iterator[Complaint]:
-    earlier: list[Shape] = []
+    earlier = Settled()
     for seen in judgement.shapes(direction):
         reason = _reason(judgement, direction, seen, earlier)
         if reason is not None:
             yield reason
         if seen.action in TERMINAL:
-            earlier.append(seen)
+            earlier.add(seen)
 
 
-def _reason(judgement: Judgement, direction: Direction, seen: Shape, earlier: Sequence[Shape]) -> Complaint | None:
+def _reason(judgement: Judgement, direction: Direction, seen: Shape, earlier: Settled) -> Complaint | None:
     """Why a rule decides nothing, or a Deny denies no pod; None when it does what it says."""
     path = seen.rule.path
     if not any(find(region, (), judgement.budget) for _, _, region in _flows(judgement, seen)):
         return Complaint(f"matches nothing: {_contradiction(seen)}", path, fix=f"correct {path}, or remove it")
     if seen.action not in TERMINAL:
         return None
-    if earlier and _settled(judgement, _flows(judgement, seen), earlier):
-        one = next((other for other in earlier if _settled(judgement, _flows(judgement, seen), [other])), None)
-        who = one.rule.path if one is not None else f"the {len(earlier)} rules before it together"
+    if earlier.shapes and _settled(judgement, _flows(judgement, seen), earlier):
+        alone = (other for other in earlier.shapes if _settled(judgement, _flows(judgement, seen), Settled([other])))
+        one = next(alone, None)
+        who = one.rule.path if one is not None else f"the {len(earlier.shapes)} rules before it together"
         return Complaint(f"decides nothing: {who} decided before", path, fix=f"move {path} up, or remove it")
     if seen.action is Action.DENY:
         return _masked(judgement, direction, seen)
@@ -113,7 +114,7 @@ def _masked(judgement: Judgement, direction: Direction, seen: Shape) -> Complain
         return None
     for policy in baseline_of(namespaces[0], judgement.world):
         rules = [shape(rule, direction) for rule in policy.rules(direction) if rule.action is Action.ALLOW]
-        if policy.order < judgement.policy.order and rules and _settled(judgement, of_pods, rules):
+        if policy.order < judgement.policy.order and rules and _settled(judgement, of_pods, Settled(rules)):
             return Complaint(
                 f"denies nothing: {policy.name} (order {policy.order:g}) lets it through before",
                 seen.rule.path,
@@ -122,10 +123,9 @@ def _masked(judgement: Judgement, direction: Direction, seen: Shape) -> Complain
     return None
 
 
-def _settled(judgement: Judgement, flows: Iterable[_Flow], by: Sequence[Shape]) -> bool:
-    settled = Settled(list(by))
+def _settled(judgement: Judgement, flows: Iterable[_Flow], settled: Settled) -> bool:
     budget = judgement.budget
-    return all(find(region, settled.covers(subject, peer, budget), budget) is None for subject, peer, region in flows)
+    return all(is_settled(region, settled.covers(subject, peer, budget), budget) for subject, peer, region in flows)
 
 
 def _contradiction(seen: Shape) -> str:

@@ -169,7 +169,7 @@ def _with_text(entity: Entity, text: EntityText, policy: Policy) -> Entity | Non
 
 def _with_nets(judgement: Judgement, leak: Leak) -> Iterator[Proposal]:
     known, entity = judgement.universe.addresses, leak.shape.peer
-    listed_ones = known.ingress if leak.direction is Direction.INGRESS else known.egress
+    listed_ones = known.listed(leak.direction)
     side = "source" if leak.direction is Direction.INGRESS else "destination"
     if known.are_pods_known:
         pods = known.pods.intersection(AddressSet.from_cidrs(entity.nets or ()) if entity.nets else known.pods)

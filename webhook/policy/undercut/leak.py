@@ -69,6 +69,9 @@ def leaks(judgement: Judgement, action: Action = Action.ALLOW) -> Iterator[Leak]
 
 
 def _hits(judgement: Judgement, direction: Direction, seen: Shape, settled: Settled) -> Iterator[Hit]:
+    known = judgement.universe.addresses
+    if seen.peer.nets is not None and known.listed(direction).covers(seen.peer_addresses):
+        return
     for subject in judgement.subjects:
         for peer, addresses in judgement.peers(seen):
             judgement.budget.spend(1)

@@ -50,6 +50,9 @@ class Kind(Enum):
     HOST = "host endpoint"
     OUTSIDE = "outside"  # an address that no endpoint and no set names
 
+    # There is one of each, and they are in the keys of everything that is remembered.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:

@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from webhook.policy.label_values import is_label_key, is_label_value
 from webhook.policy.ranges import PortSet
 from webhook.policy.satisfy import PRESENT, Unknown, Unsatisfiable, Witness, satisfiable
-from webhook.policy.selectors import NAMESPACE, SERVICE_ACCOUNT, Labels, Not, NotEqual, Selector, conjunction, keys
+from webhook.policy.selectors import (
+    NAMESPACE,
+    SERVICE_ACCOUNT,
+    And,
+    Equal,
+    Has,
+    In,
+    Labels,
+    Not,
+    NotEqual,
+    NotIn,
+    Selector,
+    conjunction,
+    keys,
+)
 from webhook.policy.undercut.boxes import ANY_ADDRESS, ANY_PORT, Cover, Region
 
 # A realistic policy takes some hundred steps, one of every rule the API accepts with nothing to hide some ten
@@ -73,13 +88,63 @@ def find(region: Region, covers: Sequence[Cover], budget: Budget) -> Found | Non
     return None
 
 
+def is_settled(region: Region, covers: Sequence[Cover], budget: Budget) -> bool:
+    """
+    Say whether the covers leave nothing of the region.
+
+    Raises:
+        TooComplexError: when the budget is spent.
+    """
+    own, other = model(region.own, budget), model(region.peer, budget)
+    if own is not None and other is not None and not region.is_one_place:
+        budget.spend(len(covers))
+        near = (cover for cover in covers if _overlaps(region, cover))
+        if all(_excludes(cover.own, own) or _excludes(cover.peer, other) for cover in near):
+            return False
+    return find(region, covers, budget) is None
+
+
+def _excludes(condition: Selector | None, labels: Labels) -> bool:
+    return condition is not None and not condition.matches(labels)
+
+
 def model(conditions: tuple[Selector, ...], budget: Budget) -> Labels | None:
     """Labels that meet all conditions, or None when there are none."""
     if not conditions:
         return {}
     if conditions not in budget.known:
-        budget.known[conditions] = _solved(conjunction(*conditions), budget)
+        budget.spend(1)
+        guessed = _guess(conditions)
+        budget.known[conditions] = guessed if guessed is not None else _solved(conjunction(*conditions), budget)
     return budget.known[conditions]
+
+
+def _guess(conditions: tuple[Selector, ...]) -> Labels | None:
+    """
+    Give every label the value that is asked for, and see whether that will do: most selectors are that simple.
+
+    None means nothing: the solver answers then.
+    """
+    labels: dict[str, str] = {}
+    pending = list(conditions)
+    while pending:
+        match pending.pop():
+            case And(operands):
+                pending += operands
+            case Equal(key, value):
+                labels[key] = value
+            case In(key, values) if values:
+                labels.setdefault(key, min(values))
+            case Has(key):
+                labels.setdefault(key, "x")
+            case NotEqual(key) | NotIn(key) if key not in _ALWAYS_PRESENT:
+                continue
+            case _:
+                return None
+    for key, value in labels.items():
+        if key in _ALWAYS_PRESENT or not is_label_key(key) or not is_label_value(value):
+            return None
+    return labels if all(condition.matches(labels) for condition in conditions) else None
 
 
 def _solved(selector: Selector, budget: Budget) -> Labels | None:
