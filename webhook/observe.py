@@ -111,6 +111,9 @@ class Mirror:
     def world(self) -> World:
         if self._changed:
             with self._lock:
+                for name in self._changed:
+                    # A dict from which something was deleted is copied eight times as slowly until it is made anew.
+                    self._maps[name] = dict(self._maps[name])
                 maps: dict[str, Any] = {name: frozen(self._maps[name]) for name in self._changed}
                 self._world = replace(self._world, **maps)
                 # Last: until then others who ask wait for the lock instead of reading the world before.
