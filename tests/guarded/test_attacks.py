@@ -1,0 +1,94 @@
+"""Every attack on a real API server: with the webhook up, with it dead, with its configuration changed or deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.guarded.attacks import ATTACKS
+from tests.guarded.attempt import NAMESPACES, Row, Send, Stage
+from tests.guarded.conftest import Guarded
+
+ROWS = [pytest.param(row, id=f"{family}: {row.tried}") for family, rows in ATTACKS.items() for row in rows]
+SURVIVORS = [
+    pytest.param(row, id=f"{family}: {row.tried}") for family, rows in ATTACKS.items() for row in rows if row.dead
+]
+PROBE = Send("POST", f"{NAMESPACES}?dryRun=All", {"metadata": {"name": "attacks-probe", "labels": {"env": "dev"}}})
+
+
+@pytest.fixture(scope="module")
+def stage(guarded: Guarded) -> Stage:
+    return Stage.build(guarded)
+
+
+@pytest.fixture(scope="module")
+def dead(guarded: Guarded, stage: Stage) -> Iterator[Stage]:
+    """No process of the webhook lives: its supervisor is stopped, so that it does not start another."""
+    os.kill(guarded.dev.process.pid, signal.SIGSTOP)
+    try:
+        for pid in _with_descendants(guarded.dev.children("serve")):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        stage.plane.until(lambda: stage.send("tenant", PROBE).status == 500 or None, "the webhook's death")
+        yield stage
+    finally:
+        os.kill(guarded.dev.process.pid, signal.SIGCONT)
+    stage.plane.until(lambda: stage.send("tenant", PROBE).status == 201 or None, "the webhook's return", 60.0)
+
+
+def _with_descendants(pids: list[int]) -> list[int]:
+    found = list(pids)
+    for pid in found:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+    return found
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_with_the_webhook_up(stage: Stage, row: Row) -> None:
+    """It is refused with the rule's name, and everything is as it was."""
+    status, message, changed = outcome(stage, row)
+    assert (status, changed) == (row.status, []), message
+    assert row.says in message
+
+
+@pytest.mark.parametrize("row", SURVIVORS)
+def test_with_the_webhook_dead(dead: Stage, row: Row) -> None:
+    """Nothing is weakened when nobody answers."""
+    status, message, changed = outcome(dead, row)
+    assert (status, changed) == (row.dead, []), message
+
+
+def outcome(stage: Stage, row: Row) -> tuple[int, str, list[str]]:
+    """How the last request ended, its message, and what of the watched objects is not as it was."""
+    try:
+        for send in row.prepared:
+            answer = stage.send("break-glass", send)
+            assert answer.status < 300, (send, answer.body)
+        stage.settle(row.prepared)
+        before = stage.look(row.watched)
+        answers = [stage.send(row.who, send) for send in row.sends]
+        after = stage.look(row.watched)
+    finally:
+        for send in row.undone:
+            stage.send("break-glass", send)
+    is_new = row.sends[-1].verb == "POST"
+    if is_new and answers[-1].status == 201:
+        # What should not have been stored must not help the next attack.
+        stage.send("break-glass", Send("DELETE", f"{row.watched[0]}/{answers[-1].body['metadata']['name']}"))
+    changed = [path for path in row.watched if _differs(before[path], after[path], is_new)]
+    message = answers[-1].body.get("message", "") if isinstance(answers[-1].body, dict) else ""
+    return answers[-1].status, message, changed
+
+
+def _differs(before: str, after: str, is_new: bool) -> bool:
+    if is_new:
+        # What goes away meanwhile is others' business; what came is ours.
+        return not set(after.splitlines()) <= set(before.splitlines())
+    return before != after
