@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from tests.dice import Dice
 from tests.policy.invariants import flows, ground, is_dns, is_permitted, settings_of, tenants_policy
+from webhook.policy.baseline import desired, isolation_floor, manifest
 from webhook.policy.endpoints import PodRef
-from webhook.policy.objects import Action, Direction, Policy
+from webhook.policy.objects import Action, CalicoApi, Direction, Policy
 from webhook.policy.parse import parse_policy
 from webhook.policy.ranges import Cidr
+from webhook.policy.settings import DenyForm
 from webhook.policy.subjects import is_baseline
 from webhook.policy.traffic import Evaluator
+from webhook.policy.undercut.dead import dead_complaints
 from webhook.policy.undercut.fix import with_rules
 from webhook.policy.undercut.judge import block_complaints, leak_complaints
 from webhook.policy.undercut.judgement import Judgement
@@ -127,6 +130,24 @@ def test_a_policy_with_a_deny_more_is_refused_no_more(random: Random) -> None:
         denials = tuple(replace(rule, action=Action.DENY) for rule in extra.rules(direction))
         policy = with_rules(policy, direction, (*denials, *policy.rules(direction)))
     assert not opens(policy, stage.judged)
+
+
+@settings(max_examples=40, deadline=None)
+@given(RANDOMS, st.sampled_from((CalicoApi.V1, CalicoApi.NATIVE, CalicoApi.KUBERNETES)), st.sampled_from(DenyForm))
+def test_the_baseline_passes_its_own_guard(random: Random, api: CalicoApi, form: DenyForm) -> None:
+    """The controller writes it through the webhook like anybody else."""
+    dice = Dice(random, crooked=0)
+    chosen = replace(settings_of(dice), deny_form=form)
+    world = replace(ground(dice, chosen).judged, api=api)
+    managed = [found for found in world.namespaces.values() if world.is_managed(found.name)]
+    wanted = [object_ for found in managed for object_ in desired(found, chosen)]
+    if api is not CalicoApi.KUBERNETES:
+        wanted.append(isolation_floor(chosen))
+    for object_ in wanted:
+        policy = parse_policy(manifest(object_, api, chosen))
+        assert not opens(policy, world)
+        assert not blocks(policy, world)
+        assert not list(dead_complaints(policy, world))
 
 
 def check_allow(random: Random, tally: dict[str, int]) -> None:
