@@ -104,7 +104,8 @@ def test_no_role_has_a_wildcard_or_a_right_that_makes_rights() -> None:
 
 def test_the_controller_may_write_exactly_the_policies_that_are_generated() -> None:
     names = {
-        m["metadata"]["name"] for m in native_policies(load(EXAMPLE.read_text()), ByService(OWN_NAMESPACE, SERVICE))
+        m["metadata"]["name"]
+        for m in native_policies(load(EXAMPLE.read_text()), ByService(OWN_NAMESPACE, SERVICE), CalicoApi.V1)
     }
     (granted,) = (
         set(rule["resourceNames"])

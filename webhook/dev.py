@@ -129,7 +129,7 @@ def _run(
             watch.check()
         return 0
     finally:
-        _take_away(cluster, watch.settings, place, supervisor)
+        _take_away(cluster, watch.settings, api, place, supervisor)
 
 
 def _serve(common: tuple[str, ...], place: Place, workers: int) -> Child:
@@ -164,7 +164,7 @@ def _all_holds(cluster: KubernetesCluster, api: CalicoApi, settings: Settings, p
         lambda: _missing_health(place),
         lambda: _missing_floor(cluster, api),
         lambda: _missing_baselines(cluster, settings),
-        lambda: _missing_configurations(cluster, settings, place),
+        lambda: _missing_configurations(cluster, settings, api, place),
         lambda: _missing_effects(cluster, settings),
     )
     for check in checks:
@@ -212,8 +212,8 @@ def _is_settled(namespace: Manifest) -> bool:
     return bool((metadata.get("annotations") or {}).get(READY_FOR) == metadata.get("uid"))
 
 
-def _missing_configurations(cluster: KubernetesCluster, settings: Settings, place: Place) -> str:
-    for wanted in _installed(settings, place):
+def _missing_configurations(cluster: KubernetesCluster, settings: Settings, api: CalicoApi, place: Place) -> str:
+    for wanted in _installed(settings, api, place):
         try:
             cluster.get(resource_of(wanted), name_of(wanted))
         except NotFound:
@@ -235,15 +235,18 @@ def _missing_effects(cluster: KubernetesCluster, settings: Settings) -> str:
     return ""
 
 
-def _installed(settings: Settings, place: Place) -> list[Manifest]:
-    return configurations(settings, ByUrl(place.url, place.files.authority.read_text(encoding="ascii")), native=True)
+def _installed(settings: Settings, api: CalicoApi, place: Place) -> list[Manifest]:
+    reached = ByUrl(place.url, place.files.authority.read_text(encoding="ascii"))
+    return configurations(settings, reached, api, native=True)
 
 
-def _take_away(cluster: KubernetesCluster, settings: Settings, place: Place, supervisor: Supervisor) -> None:
+def _take_away(
+    cluster: KubernetesCluster, settings: Settings, api: CalicoApi, place: Place, supervisor: Supervisor
+) -> None:
     # The controller first, or it would put back what is taken away.
     supervisor.stop_one("control", STOP_SECONDS)
     left = []
-    for manifest in reversed(_installed(settings, place)):
+    for manifest in reversed(_installed(settings, api, place)):
         try:
             with contextlib.suppress(NotFound):
                 cluster.delete(resource_of(manifest), name_of(manifest))

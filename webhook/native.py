@@ -20,7 +20,7 @@ _ADMISSION = "admissionregistration.k8s.io/v1"
 _ACTIONS = {Mode.ENFORCE: ["Deny"], Mode.WARN: ["Warn", "Audit"], Mode.AUDIT: ["Audit"]}
 
 
-def native_policies(settings: Settings, reached: Reached, api: CalicoApi = CalicoApi.V1) -> list[Manifest]:
+def native_policies(settings: Settings, reached: Reached, api: CalicoApi) -> list[Manifest]:
     """Every policy, each with the binding that puts it in force, in the order in which they should be created."""
     return [
         manifest

@@ -23,6 +23,7 @@ from webhook.control import Options as ControlOptions
 from webhook.control import run as run_control
 from webhook.discovery import discover_calico_api
 from webhook.native import native_policies
+from webhook.policy.objects import CalicoApi
 from webhook.policy.parse import parse
 from webhook.policy.settings import OWN_NAMESPACE, Settings
 from webhook.settings_watch import SettingsWatch
@@ -167,7 +168,7 @@ def control(
         options=ControlOptions(lease=lease, namespace=lease_namespace),
         desired_configurations=None
         if reached is None
-        else lambda: configurations(watch.settings, reached(), native=native),
+        else lambda: configurations(watch.settings, reached(), api, native=native),
     )
     watch.subscribe(running.use)
     threading.Thread(target=watch.run, name="settings", daemon=True).start()
@@ -184,14 +185,14 @@ def control(
     run_control(running, stop)
 
 
-def configurations(settings: Settings, reached: Reached, *, native: bool) -> list[Manifest]:
+def configurations(settings: Settings, reached: Reached, api: CalicoApi, *, native: bool) -> list[Manifest]:
     """
     Everything that makes the API server ask us, in the order in which it has to be installed.
 
     The native policies come last: the first of them refuses policy writes while the webhook configuration is missing.
     """
     asked = [mutating_configuration(settings, reached), validating_configuration(settings, reached)]
-    return [*asked, *(native_policies(settings, reached) if native else ())]
+    return [*asked, *(native_policies(settings, reached, api) if native else ())]
 
 
 def _reached(

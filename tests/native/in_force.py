@@ -9,6 +9,7 @@ from typing import Any
 from tests.controlplane import ControlPlane
 from tests.recorder import Recorder, recording
 from webhook.native import native_policies, probes
+from webhook.policy.objects import CalicoApi
 from webhook.policy.settings import Environment, Identities, Mode, Settings
 from webhook.webhooks import ByUrl, mutating_configuration, validating_configuration
 
@@ -40,7 +41,7 @@ def in_force(control_plane: ControlPlane) -> Iterator[Recorder]:
             control_plane.apply(
                 [mutating_configuration(SETTINGS, reached), validating_configuration(SETTINGS, reached)]
             )
-            control_plane.apply(native_policies(SETTINGS, reached))
+            control_plane.apply(native_policies(SETTINGS, reached, CalicoApi.V1))
             control_plane.apply([_binding("native-break-glass", "cluster-admin")])
             until_acting(control_plane)
             for name, labels in (("native-live", {}), ("lab-live", {"env": "lab"})):

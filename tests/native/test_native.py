@@ -28,6 +28,7 @@ from tests.recorder import Recorder
 from webhook.native import native_policies, probes
 from webhook.policy.objects import CalicoApi
 from webhook.policy.settings import Environment, Mode, Settings
+from webhook.roles import configurations
 from webhook.webhooks import ByService, ByUrl
 
 SERVICE = ByService("isolation-baseline", "isolation-baseline-webhook")
@@ -85,6 +86,14 @@ def test_the_baseline_is_guarded_where_it_is_written() -> None:
         by_name = {p["metadata"]["name"]: p for p in _policies(api=api)[::2]}
         rules = by_name["baseline-present.isolation-baseline.io"]["spec"]["matchConstraints"]["resourceRules"]
         assert {group for rule in rules for group in rule["apiGroups"]} == groups
+
+
+def test_the_controller_keeps_them_for_the_group_that_the_cluster_has() -> None:
+    for api in CalicoApi:
+        kept = configurations(SETTINGS, SERVICE, api, native=True)
+        assert [m["kind"] for m in kept[:2]] == ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
+        assert kept[2:] == _policies(api=api)
+        assert configurations(SETTINGS, SERVICE, api, native=False) == kept[:2]
 
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -433,7 +442,7 @@ def test_a_misspelt_field_would_be_found(control_plane: ControlPlane) -> None:
 
 
 def test_stored_as_generated(control_plane: ControlPlane, guard: Recorder) -> None:
-    for wanted in native_policies(SETTINGS, ByUrl(guard.url, guard.ca)):
+    for wanted in native_policies(SETTINGS, ByUrl(guard.url, guard.ca), CalicoApi.V1):
         plural = "validatingadmissionpolicies" if "Binding" not in wanted["kind"] else KINDS[0]
         stored = control_plane.request("GET", f"{ADMISSION}/{plural}/{wanted['metadata']['name']}")[1]
         assert stored["spec"] == wanted["spec"]
