@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.stage import Time
-from webhook.api import RESOURCES, Manifest
+from webhook.api import RESOURCES, ClusterError, Forbidden, Manifest, NoAnswer
 from webhook.configurations import CONTEST_COUNT, CONTEST_PAUSE, KEY, WATCHED, Configurations
 from webhook.control_metrics import ControlMetrics
 from webhook.memory import MemoryCluster
+from webhook.memory_store import Call
 from webhook.reflect import Reflector
 from webhook.workqueue import WorkQueue
 
@@ -128,6 +129,33 @@ def test_the_ca_that_another_issues_stays_and_ours_does_not_give_way(kept: Kept)
     kept.queue.add(KEY)
     kept.settle()
     assert kept.webhooks()["webhooks"][0]["clientConfig"]["caBundle"] == "T1VSUw=="
+
+
+MUTATING = RESOURCES["admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"]
+AT_WORST = [
+    pytest.param(Forbidden, True, id="one kind is forbidden"),
+    pytest.param(NoAnswer, False, id="nobody answers"),
+]
+
+
+@pytest.mark.parametrize(("error", "others_are_kept"), AT_WORST)
+def test_one_that_cannot_be_written_does_not_stop_the_others(error: type[ClusterError], others_are_kept: bool) -> None:
+    kept = Kept({**configuration(), "kind": "MutatingWebhookConfiguration"}, configuration(), NATIVE)
+
+    def refuse(call: Call) -> None:
+        if call.verb == "create" and call.resource == MUTATING:
+            raise error(f"create {call.resource}")
+
+    kept.cluster.store.before = refuse
+    for _ in range(2):
+        # Raised, so that the controller tries again; a second try finds it missing still.
+        with pytest.raises(error, match="create mutatingwebhookconfigurations"):
+            kept.kept.look()
+        assert [bool(kept.cluster.list(r).items) for r in (WEBHOOKS, POLICIES)] == [others_are_kept] * 2
+    kept.cluster.store.before = None
+    kept.kept.look()
+    assert all(kept.cluster.list(resource).items for resource in (MUTATING, WEBHOOKS, POLICIES))
+    assert kept.restored("MutatingWebhookConfiguration") == 0
 
 
 def test_other_configurations_are_none_of_ours(kept: Kept) -> None:

@@ -11,9 +11,11 @@ from webhook.api import (
     RESOURCES,
     AlreadyExists,
     Cluster,
+    ClusterError,
     Conflict,
     Listing,
     Manifest,
+    NoAnswer,
     NotFound,
     Resource,
     name_of,
@@ -81,10 +83,20 @@ class Configurations:
         Put back all that differs.
 
         Raises:
-            ClusterError: at the first that cannot be written.
+            ClusterError: the first that could not be written, once the others have been; with no answer, at once.
         """
+        failed: list[ClusterError] = []
         for wanted in self._desired():
-            self._keep(wanted)
+            # Some clusters forbid one kind alone, as AKS Automatic did with mutating webhooks before 1.36.
+            try:
+                self._keep(wanted)
+            except NoAnswer:
+                raise
+            except ClusterError as e:
+                log.warning("event=not-kept kind=%s name=%s error=%s", wanted["kind"], name_of(wanted), e)
+                failed.append(e)
+        if failed:
+            raise failed[0]
 
     def _keep(self, wanted: Manifest) -> None:
         resource = resource_of(wanted)
