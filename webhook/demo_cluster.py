@@ -13,12 +13,11 @@ from pathlib import Path
 import orjson
 
 from certs import store
-from webhook.api import DEFAULT_TIMEOUT, NAMESPACES, RESOURCES, ClusterError, Manifest, NotFound, Resource
+from webhook.api import NAMESPACES, RESOURCES, ClusterError, Manifest, NotFound
 from webhook.app import create_app
 from webhook.control import Control, Options
 from webhook.judges import Judging
 from webhook.memory import Admit, MemoryCluster
-from webhook.memory_store import copied
 from webhook.observe import Observer, resources_of
 from webhook.policy.baseline import FLOOR
 from webhook.policy.objects import CalicoApi
@@ -37,21 +36,6 @@ START_SECONDS = 20.0
 REVIEW_SECONDS = 3.0
 
 
-class _Glance(MemoryCluster):
-    """
-    A client whose reads wait for nobody.
-
-    The cluster in memory is locked while it asks the webhook, which would wait for the cluster in turn. The API
-    server's reads do not wait for its writes either.
-    """
-
-    def get(self, resource: Resource, name: str, namespace: str = "", *, timeout: float = DEFAULT_TIMEOUT) -> Manifest:
-        found = self.store.objects.get((resource, namespace, name))
-        if found is None:
-            raise NotFound(f"get {resource} {name}", status=404, reason="NotFound")
-        return copied(found)
-
-
 class DemoCluster:
     """Everything that the demo plays on; `stop` ends it."""
 
@@ -63,7 +47,9 @@ class DemoCluster:
             self.admin.create(NAMESPACES, manifest)
         watch = SettingsWatch(settings)
         files = store.ensure(directory / "certificates", ("127.0.0.1",), now=datetime.now(UTC))
-        judging = Judging(_glance(self.admin), watch, API, parse=parse)
+        judging = Judging(
+            self.admin.as_user("system:serviceaccount:isolation-baseline:webhook"), watch, API, parse=parse
+        )
         judging.start()
         app = create_app(judging.judges(), is_ready=judging.is_ready, log=lambda line: None)
         options = ServeOptions("127.0.0.1", 0, TlsFiles(files.certificate, files.key))
@@ -150,12 +136,6 @@ class DemoCluster:
             return response
         finally:
             connection.close()
-
-
-def _glance(cluster: MemoryCluster) -> MemoryCluster:
-    found = _Glance.__new__(_Glance)
-    found.__dict__.update(cluster.as_user("system:serviceaccount:isolation-baseline:webhook").__dict__)
-    return found
 
 
 def _wait(condition: Callable[[], tuple[bool, str]], what: str) -> None:
