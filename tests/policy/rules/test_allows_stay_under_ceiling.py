@@ -38,8 +38,8 @@ CASES = [
         "a global policy, for every environment that it selects",
         [*SHOP, gnp(namespaceSelector="env != 'prod'", ingress=[{"action": "Allow", "source": {"selector": "all()"}}])],
         [
-            "opens env=dev, env=test, env=unassigned and namespaces without env to every environment and global network sets, "
-            "which settings do not permit"
+            "opens env=dev, env=test, env=unassigned and namespaces without env to every environment "
+            "and global network sets, which settings do not permit"
         ],
     ),
     case(
@@ -62,6 +62,15 @@ CASES = [
         [
             "opens shop to env=prod, which settings do not permit",
             "gives effect to NetworkPolicy shop/web, which opens shop to env=prod, which settings do not permit",
+        ],
+    ),
+    case(
+        "a namespace that comes back in another environment",
+        [ns("shop", "dev"), ns("stage", "prod"), allow(namespaceSelector="kubernetes.io/metadata.name == 'stage'")],
+        [
+            "gives effect to NetworkPolicy shop/web, which opens shop to namespace stage (env=prod), "
+            "which settings do not permit",
+            "opens shop to namespace stage (env=prod), which settings do not permit",
         ],
     ),
     case("the same behind it", [*SHOP, tier("late", order=2e6), policy(tier="late", ingress=[FROM_PROD])], []),

@@ -1,4 +1,4 @@
-"""Others: what a network set or a tier does to the policies that are there already."""
+"""Others: what a network set, a tier or a namespace does to the policies that are there already."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from webhook.policy.finding import Complaint
-from webhook.policy.objects import NetworkSet, Policy, Tier
+from webhook.policy.objects import Namespace, NetworkSet, Policy, Tier
 from webhook.policy.undercut.explain import leak_complaint, too_complex
+from webhook.policy.undercut.judge import leak_complaints
 from webhook.policy.undercut.judgement import Judgement
 from webhook.policy.undercut.leak import leaks
-from webhook.policy.undercut.peers import Kind
+from webhook.policy.undercut.peers import Kind, named_namespaces
 from webhook.policy.undercut.search import TooComplexError
 from webhook.policy.undercut.witness import replayed
 from webhook.policy.world import World, frozen
@@ -64,3 +65,35 @@ def _through(policy: Policy, complaint: Complaint, path: str) -> Complaint:
         path=path,
         fingerprint=f"{policy.ref} {complaint.fingerprint}",
     )
+
+
+def namespace_complaints(namespace: Namespace, world: World) -> Iterator[Complaint]:
+    """
+    Say which policies would open too much because this namespace is in this environment.
+
+    A policy that names a namespace is judged by the environment it is in then. The namespace may go, and one of its
+    name come back in another. Policies that name none are judged for all there can be.
+    """
+    changed = world.with_namespace(namespace)
+    for policy in world.policies.values():
+        if policy.ref.namespace != namespace.name and not policy.staged and namespace.name in _names_in(policy):
+            for complaint in leak_complaints(policy, changed):
+                yield _through(policy, complaint, "metadata.name")
+
+
+# By identity, which is cheap to ask for thousands of policies; each entry keeps its policy, so none is mistaken.
+_named: dict[int, tuple[Policy, frozenset[str]]] = {}
+_KEPT = 20_000
+
+
+def _names_in(policy: Policy) -> frozenset[str]:
+    """The namespaces that a policy names other than its own, in any of its selectors."""
+    known = _named.get(id(policy))
+    if known is None or known[0] is not policy:
+        if len(_named) >= _KEPT:
+            _named.clear()
+        entities = (entity for rule in (*policy.ingress, *policy.egress) for entity in (rule.source, rule.destination))
+        selectors = (selector for entity in entities for selector in (entity.selector, entity.not_selector))
+        names = (named_namespaces(selector) for selector in (policy.subject, *selectors) if selector is not None)
+        known = _named[id(policy)] = policy, frozenset().union(*names) - {policy.ref.namespace}
+    return known[1]

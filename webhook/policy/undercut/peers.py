@@ -38,6 +38,8 @@ RESERVED_PREFIX = "projectcalico.org/"
 METADATA_NAME = "kubernetes.io/metadata.name"
 # Three spellings of one fact: Kubernetes sets the first, Calico the others, and nobody can make them differ.
 NAME_KEYS = frozenset({NAMESPACE_PREFIX + METADATA_NAME, NAMESPACE_PREFIX + "projectcalico.org/name", NAMESPACE})
+# A selector of the longest kind is some ten kilobytes as a tree.
+_REMEMBERED = 4_096
 SERVICE_ACCOUNT_KEYS = frozenset({SERVICE_ACCOUNT, SERVICE_ACCOUNT_PREFIX + "projectcalico.org/name"})
 
 
@@ -121,7 +123,7 @@ def _renamed(leaf: Leaf, key: str) -> Leaf:
             return Has(key)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=_REMEMBERED)
 def residual(selector: Selector, peer: Peer) -> bool | Selector:
     """What is left of a selector once all that is fixed of the peer is put in: always, never, or a condition."""
     return simplified(selector, lambda leaf: leaf_value(leaf, peer))
@@ -169,7 +171,7 @@ def pinned_namespace(selector: Selector) -> str | None:
     return None
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=_REMEMBERED)
 def named_namespaces(selector: Selector) -> frozenset[str]:
     """The namespaces that a selector spells out, by any of the three labels that tell a namespace's name."""
     names: set[str] = set()

@@ -63,7 +63,7 @@ class Addresses:
 
 
 Placed = tuple[Peer, AddressSet]  # endpoints, and the addresses they can have
-_KEPT_SELECTORS = 8_192
+_KEPT_SELECTORS = 2_048
 
 
 @dataclass(frozen=True, slots=True)
