@@ -29,8 +29,10 @@ from webhook.policy.objects import (
 )
 from webhook.policy.parse import Defaulting, parse, parse_namespace
 from webhook.policy.parse_meta import Notes, read_meta
+from webhook.policy.rules.allows_stay_under_ceiling import allows_stay_under_ceiling
 from webhook.policy.selectors import All
 from webhook.policy.settings import UNASSIGNED
+from webhook.policy.undercut.narrow import opens_more
 from webhook.policy.world import World
 from webhook.wire import ALLOWED, AdmissionRequest, Answer
 
@@ -184,7 +186,17 @@ def _judged(request: AdmissionRequest, old: Any, new: Any, world: World) -> Judg
         stood = []
     else:
         stood = [finding for twin in _twins(new, world) for finding in findings(twin, world)]
-    return _compared(stood, found)
+    compared = _compared(stood, found)
+    if isinstance(old, Policy) and isinstance(new, Policy) and not _is_wider(old, new, compared.added, world):
+        narrowed = tuple(finding for finding in compared.added if finding.rule == allows_stay_under_ceiling.id)
+        added_ = tuple(finding for finding in compared.added if finding not in narrowed)
+        return Judgement(added_, tuple(sorted({*compared.kept, *narrowed})))
+    return compared
+
+
+def _is_wider(old: Policy, new: Policy, found: Iterable[Finding], world: World) -> bool:
+    """Say whether what is found of the new policy's reach is more than it had: an edit may narrow without repairing."""
+    return any(finding.rule == allows_stay_under_ceiling.id for finding in found) and opens_more(old, new, world)
 
 
 def _judged_tier(old: Tier | None, new: Tier, found: list[Finding], world: World) -> Judgement:

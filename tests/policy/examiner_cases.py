@@ -89,6 +89,48 @@ class Case:
     unjudged: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A policy that undercuts already, and what becomes of it; silent is one that leaves nothing to be said."""
+
+    title: str
+    old: Manifest
+    new: Manifest
+    refused: frozenset[str]
+    is_silent: bool
+    unseen: str
+
+
+def updates() -> list[Update]:
+    return [
+        Update(
+            entry["it"],
+            _after_many(whole(entry["from"]), entry.get("many", 0)),
+            _after_many(whole(entry["to"]), entry.get("many", 0)),
+            frozenset(entry.get("refused", [])),
+            entry.get("silent", False),
+            entry.get("unseen", ""),
+        )
+        for entry in yaml.safe_load((_FILES / "ratchet.yaml").read_text())
+    ]
+
+
+def _after_many(policy: Manifest, count: int) -> Manifest:
+    """Put so many rules before those of the policy, each of which opens another port to the world."""
+    if count:
+        wide = [
+            {
+                "action": "Allow",
+                "protocol": "TCP",
+                "source": {"nets": ["203.0.113.9/32"]},
+                "destination": {"ports": [n]},
+            }
+            for n in range(1000, 1000 + count)
+        ]
+        policy["spec"]["ingress"] = [*wide, *policy["spec"]["ingress"]]
+    return policy
+
+
 @lru_cache
 def settings_named(name: str) -> Settings:
     document = yaml.safe_load(_EXAMPLE.read_text())

@@ -56,6 +56,7 @@ class Service:
     icmp: tuple[int, int] = (8, 0)
 
 
+Undercut = tuple[str, Any, Any, Service]
 Walk = list[tuple[str, list[tuple[str, Manifest]]]]
 
 
@@ -72,8 +73,9 @@ class Place:
     _known: dict[Any, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: Settings, added: Sequence[Manifest]) -> Place:
-        nets = sorted(set(_texts(added, ("nets", "notNets", "cidr", "except", "networks"))))
+    def of(cls, settings: Settings, added: Sequence[Manifest], *, like: Sequence[Manifest] = ()) -> Place:
+        """A place for these objects; whoever stands at the edges of their nets, or of those of others, is there."""
+        nets = sorted(set(_texts([*added, *like], ("nets", "notNets", "cidr", "except", "networks"))))
         listed = [
             str(net) for group in ("pods", "nodes", "ingress", "egress") for net in getattr(settings.cidrs, group)
         ]
@@ -88,8 +90,8 @@ class Place:
         ]
         return cls(settings, world, [*map(_named, pods), *strangers], policies_of(world), policies_of(added), not added)
 
-    def undercut(self, services: Iterable[Service]) -> tuple[str, Any, Any, Service] | None:
-        """The first flow that goes wrong: one that passes although nothing permits it, or DNS that stops."""
+    def undercuts(self, services: Iterable[Service]) -> Iterator[Undercut]:
+        """Every flow that goes wrong: one that passes although nothing permits it, or DNS that stops."""
         asked = list(services)
         for own in self.ends:
             if not isinstance(own, tuple) or own[0] in self.settings.exempt_namespaces:
@@ -100,29 +102,21 @@ class Place:
                     continue
                 walk = self._walk(own, direction)
                 for other in self.ends:
-                    if other != own and (bad := self._tried(own, other, direction, walk, asked)):
-                        return bad
-        return None
+                    if other != own:
+                        yield from self._tried(own, other, direction, walk, asked)
 
-    def _tried(self, own: Any, other: Any, direction: str, walk: Walk, asked: list[Service]) -> Any:
+    def _tried(self, own: Any, other: Any, direction: str, walk: Walk, asked: list[Service]) -> Iterator[Undercut]:
         ends = (other, own) if direction == "Ingress" else (own, other)
         for packet in self._packets(ends):
-            if bad := self._tried_in(packet, own, other, direction, walk, asked):
-                return bad
-        return None
-
-    def _tried_in(self, packet: Packet, own: Any, other: Any, direction: str, walk: Walk, asked: list[Service]) -> Any:
-        ends = (other, own) if direction == "Ingress" else (own, other)
-        left = [(default, [(s, r) for s, r in rules if self._concerns(r, s, packet)]) for default, rules in walk]
-        for one in asked:
-            service = Service(58, 0, one.icmp) if one.protocol == 1 and packet.version == 6 else one
-            packet.protocol, packet.ports, packet.icmp = service.protocol, (49152, service.port), service.icmp
-            passes = self._passes(packet, left, service)
-            if passes and not self.is_permitted(own, other, direction, packet, service):
-                return (f"{direction} passes", *ends, service)
-            if not passes and direction == "Egress" and self.is_dns(other, service):
-                return ("DNS is cut", *ends, service)
-        return None
+            left = [(default, [(s, r) for s, r in rules if self._concerns(r, s, packet)]) for default, rules in walk]
+            for one in asked:
+                service = Service(58, 0, one.icmp) if one.protocol == 1 and packet.version == 6 else one
+                packet.protocol, packet.ports, packet.icmp = service.protocol, (49152, service.port), service.icmp
+                passes = self._passes(packet, left, service)
+                if passes and not self.is_permitted(own, other, direction, packet, service):
+                    yield (f"{direction} passes", *ends, service)
+                elif not passes and direction == "Egress" and self.is_dns(other, service):
+                    yield ("DNS is cut", *ends, service)
 
     def _packets(self, ends: tuple[Any, Any]) -> Iterator[Packet]:
         """What the oracle makes of two ends, each looked up once, in every family that they have in common."""

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from tests.policy.examiner_cases import SETTINGS, Case, cases, settings_named
+from tests.policy.examiner_cases import SETTINGS, Case, Update, cases, settings_named, updates
 from tests.policy.examiner_truth import Place, services_for, spaces
 from tests.policy.reviews import review
+from tests.shapes import calico
 from tests.worlds import build
 from webhook.admission import judge_policy
 from webhook.policy.world import World
@@ -19,6 +20,7 @@ CASES = [
     for name in ("selectors", "addresses", "ports", "walk", "dns", "global", "kubernetes", "others")
     for case in cases(name)
 ]
+UPDATES = updates()
 # The rules that speak of what flows; the others refuse what misleads, or what only the platform may do.
 OF_FLOWS = {"allows-stay-under-ceiling", "passes-do-not-bypass-baseline", "dns-not-blocked"}
 
@@ -49,7 +51,7 @@ def test_what_is_expected_is_true(case: Case) -> None:
     """Every policy that undercuts is refused, and what is refused for its flows has a flow to show for it."""
     settings = settings_named(case.settings)
     added = [case.judged, *case.stored]
-    found = Place.of(settings, added).undercut(services_for(settings, added))
+    found = next(Place.of(settings, added).undercuts(services_for(settings, added)), None)
     if found is not None:
         assert case.refused, found
         assert not case.unseen, found
@@ -60,4 +62,24 @@ def test_what_is_expected_is_true(case: Case) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_baseline_alone_undercuts_nothing(name: str) -> None:
     settings = settings_named(name)
-    assert Place.of(settings, []).undercut(services_for(settings, [])) is None
+    assert not list(Place.of(settings, []).undercuts(services_for(settings, [])))
+
+
+@pytest.mark.parametrize("update", UPDATES, ids=[update.title for update in UPDATES])
+def test_an_update_may_narrow_and_never_widen(update: Update) -> None:
+    """What stood before is said and let pass; what more there is in the new form is refused."""
+    late = calico("Tier", "late", order=2_000_000)
+    world = build([*spaces(), late, update.old], settings_named("example"))
+    answer = judge_policy(review(update.old, update.new), world)
+    assert refused_by(answer) == update.refused, answer.message
+    assert update.is_silent or not answer.allowed or any("stood before" in line for line in answer.warnings)
+
+
+@pytest.mark.parametrize("update", UPDATES, ids=[update.title for update in UPDATES])
+def test_what_is_expected_of_an_update_is_true(update: Update) -> None:
+    settings = settings_named("example")
+    late = calico("Tier", "late", order=2_000_000)
+    both = [update.old, update.new]
+    services = services_for(settings, both)
+    old, new = (set(Place.of(settings, [late, one], like=both).undercuts(services)) for one in both)
+    assert update.unseen or bool(new - old) == bool(update.refused), sorted(new - old, key=str)[:1]

@@ -39,7 +39,8 @@ def headline(finding: Finding) -> str:
 
 def warning(finding: Finding, remark: str = "") -> str:
     """Say one finding as a kubectl warning: a line that the API server neither drops nor cuts."""
-    return cut(headline(finding) + (f" ({remark})" if remark else ""), MAX_WARNING)
+    said = f" ({remark})" if remark else ""
+    return cut(headline(finding), MAX_WARNING - len(said)) + said
 
 
 def one_line(text: str) -> str:
