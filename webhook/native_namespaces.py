@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from webhook import cel, scope
 from webhook.native_shape import Check, Native, is_enforced, resource_rule
 from webhook.policy.identities import NAMESPACE_CONTROLLERS
+from webhook.policy.plan import READY_FOR, READY_SECONDS
 from webhook.policy.settings import UNASSIGNED, Mode, Settings, Unmatched
 from webhook.scope import Path
 from webhook.webhooks import CONFIGURATION_NAME
@@ -37,6 +38,7 @@ def namespaces(settings: Settings, exempt: Iterable[str]) -> Native:
             _environment_unchanged(settings),
             _environment_not_on_exempt(settings, is_exempt),
             _environment_not_by_subresource(settings),
+            _ready_mark_not_by_subresource(),
             _finalizers_kept(is_exempt),
             _exempt_names_reserved(is_exempt),
         ),
@@ -107,6 +109,17 @@ def _environment_not_on_exempt(settings: Settings, is_exempt: str) -> Check:
         cel.any_of(f"!({is_exempt})", f"{new} == ''", f"{old} == {new}"),
         f"{_SUBJECT} + ': is exempt from the baseline, and label ' + {cel.literal(settings.environment_label)} + "
         "' would make it a peer of that environment; leave it out'",
+    )
+
+
+def _ready_mark_not_by_subresource() -> Check:
+    # As above: our controller writes it on the namespace itself.
+    keys = cel.listed([READY_FOR, READY_SECONDS])
+    old, new = (f"{o}.metadata.?annotations.orValue({{}})[?k].orValue('')" for o in ("oldObject", "object"))
+    return Check(
+        "ready-mark-honest",
+        cel.any_of(cel.IS_MAIN, f"{keys}.all(k, {old} == {new})"),
+        f"{_SUBJECT} + ': the mark that its baseline is there may not be written through a subresource; leave it'",
     )
 
 

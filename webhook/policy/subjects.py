@@ -86,11 +86,11 @@ def _cut(text: str) -> str:
 
 def is_calicos(tier: Tier) -> bool:
     """Say whether a tier is exactly one that Calico makes for itself; who writes it does not matter then."""
-    return _CALICOS_TIERS.get(tier.name) == (tier.order, tier.default_action)
+    return CALICOS_TIERS.get(tier.name) == (tier.order, tier.default_action)
 
 
 # Calico's clients make the kube- ones when they start, its operator the last two (calico.md on system writers).
-_CALICOS_TIERS = {
+CALICOS_TIERS = {
     "kube-admin": (1_000.0, Action.PASS),
     "kube-baseline": (10_000_000.0, Action.PASS),
     "adminnetworkpolicy": (1_000.0, Action.PASS),
