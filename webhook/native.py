@@ -9,7 +9,13 @@ from webhook.api import Manifest
 from webhook.native_exempt import exempt_stay_inside
 from webhook.native_guard import guard_present_for_namespaces, guard_present_for_policies
 from webhook.native_namespaces import namespaces
-from webhook.native_objects import baseline_present, definitions_kept, pod_address_not_claimed, tier_default_kept
+from webhook.native_objects import (
+    baseline_present,
+    calico_tiers_kept,
+    definitions_kept,
+    pod_address_not_claimed,
+    pod_gate,
+)
 from webhook.native_shape import DOMAIN, Check, Native
 from webhook.policy.environment import strictest_mode
 from webhook.policy.objects import CalicoApi
@@ -36,8 +42,9 @@ def _natives(settings: Settings, reached: Reached, api: CalicoApi) -> tuple[Nati
         guard_present_for_policies(settings, reached, api),
         baseline_present(settings, exempt, api),
         definitions_kept(),
-        tier_default_kept(),
+        calico_tiers_kept(),
         pod_address_not_claimed(settings, exempt),
+        pod_gate(settings, exempt),
         exempt_stay_inside(exempt),
         namespaces(settings, exempt),
     )

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from webhook import cel, scope
 from webhook.native_shape import DOMAIN, Check, Native, is_enforced_there, resource_rule
 from webhook.policy.identities import NAMESPACE_CONTROLLERS
-from webhook.policy.objects import DEFAULT_TIER_ORDER, TIER_DEFAULT, CalicoApi
+from webhook.policy.objects import DEFAULT_TIER_ORDER, TIER_DEFAULT, Action, CalicoApi
+from webhook.policy.plan import READY_FOR
 from webhook.policy.settings import Settings
+from webhook.policy.subjects import CALICOS_TIERS
 from webhook.scope import Path
 
 # Groups whose definitions carry policies, or with operator.tigera.io the whole of Calico: deleting a definition deletes
@@ -88,29 +90,40 @@ def definitions_kept() -> Native:
     )
 
 
-def tier_default_kept() -> Native:
+def calico_tiers_kept() -> Native:
     """
-    The baseline's tier is as Calico makes it, also while guard-present leaves Calico's own tiers out.
+    Calico's own tiers are as Calico makes them, also while guard-present leaves them out.
 
-    Calico from 3.32 on says so in its definitions; raw v1 objects before that say nothing.
+    Behind kube-baseline moved ahead, what was never reached would decide first. Calico from 3.32 on says so in its
+    definitions; raw v1 objects before that say nothing.
     """
+    made = {TIER_DEFAULT: (DEFAULT_TIER_ORDER, Action.DENY), **CALICOS_TIERS}
+    orders, actions = (
+        "{" + ", ".join(f"{cel.literal(name)}: {text}" for name, text in sorted(texts.items())) + "}"
+        for texts in (
+            {name: f"{order:.0f}" for name, (order, _) in made.items()},
+            {name: cel.literal(action.value) for name, (_, action) in made.items()},
+        )
+    )
+    name = "object.metadata.name"
     return Native(
-        name="tier-default-kept",
+        name="calico-tiers-kept",
         rules=tuple(
-            resource_rule(group, ["tiers"], ["CREATE", "UPDATE"], [TIER_DEFAULT]) for group in scope.CALICO_GROUPS
+            resource_rule(group, ["tiers"], ["CREATE", "UPDATE"], sorted(made)) for group in scope.CALICO_GROUPS
         ),
+        conditions=(scope.not_calico_starting(),),
         checks=(
             Check(
                 "default-action-safe",
-                "object.?spec.?defaultAction.orValue('Deny') == 'Deny'",
-                "'Tier default: passes on what no policy in it decides, and Calico then allows it; "
-                "set spec.defaultAction to Deny'",
+                f"object.?spec.?defaultAction.orValue('Deny') == {actions}[{name}]",
+                f"'Tier ' + {name} + ': Calico and the baseline count on its default action; "
+                f"set spec.defaultAction to ' + {actions}[{name}]",
             ),
             Check(
                 "order-not-before-baseline",
-                f"object.?spec.?order.orValue({DEFAULT_TIER_ORDER:.0f}) == {DEFAULT_TIER_ORDER:.0f}",
-                "'Tier default: the baseline is in it, and others count on its order; "
-                f"set spec.order to {DEFAULT_TIER_ORDER:.0f}'",
+                f"object.?spec.?order.orValue({DEFAULT_TIER_ORDER:.0f}) == {orders}[{name}]",
+                f"'Tier ' + {name} + ': Calico and the baseline count on its order; "
+                f"set spec.order to ' + string({orders}[{name}])",
             ),
         ),
     )
@@ -136,3 +149,37 @@ def pod_address_not_claimed(settings: Settings, exempt: Iterable[str]) -> Native
             ),
         ),
     )
+
+
+def pod_gate(settings: Settings, exempt: Iterable[str]) -> Native:
+    """
+    Pods of a namespace wait for its baseline, where settings ask for that.
+
+    Where they do not, the policy matches nothing but stays: what was applied before is then switched off by applying
+    again, and nobody needs the right to delete a native policy.
+    """
+    # A kubelet creates the mirrors of static pods, which run whether or not they are accepted.
+    conditions = (
+        ("asked-for", "true" if settings.pod_gate else "false"),
+        scope.in_managed_namespace(exempt),
+        ("not-a-kubelet", f"!({scope.is_kubelet()})"),
+    )
+    return Native(
+        name="pod-gate",
+        rules=(resource_rule("", ["pods"], ["CREATE"]),),
+        conditions=conditions,
+        checks=(
+            Check(
+                "baseline-ready",
+                f"namespaceObject != null && ({_is_marked_ready()} || !({is_enforced_there(settings)}))",
+                f"'Pod ' + request.namespace + '/' + {cel.NAME} + "
+                "': the baseline of its namespace is not there yet; try again in a second'",
+            ),
+        ),
+    )
+
+
+def _is_marked_ready() -> str:
+    mark = f"namespaceObject.metadata.?annotations[?{cel.literal(READY_FOR)}].orValue('')"
+    # dyn(): Kubernetes declares the field as `UID`, while the value has `uid`; neither spelling works without.
+    return f"{mark} == dyn(namespaceObject).metadata.uid"

@@ -164,8 +164,12 @@ def _policy_conditions() -> list[tuple[str, str]]:
         ),
         ("not-the-namespace-controller", f"!({is_left_to_namespace_controller()})"),
         ("not-the-garbage-collector", f"!({_only_drops_finalizers()})"),
-        ("not-calico-starting", f"!({_is_calico_starting()})"),
+        not_calico_starting(),
     ]
+
+
+def not_calico_starting() -> tuple[str, str]:
+    return ("not-calico-starting", f"!({_is_calico_starting()})")
 
 
 def is_baseline() -> str:
@@ -234,5 +238,8 @@ def claims_address() -> str:
 
 
 def is_network_plugin() -> str:
-    kubelet = f"{cel.USER}.startsWith({cel.literal(NODE_PREFIX)}) && {cel.literal(NODE_GROUP)} in {cel.GROUPS}"
-    return cel.any_of(cel.is_user(NETWORK_PLUGINS), kubelet)
+    return cel.any_of(cel.is_user(NETWORK_PLUGINS), is_kubelet())
+
+
+def is_kubelet() -> str:
+    return f"{cel.USER}.startsWith({cel.literal(NODE_PREFIX)}) && {cel.literal(NODE_GROUP)} in {cel.GROUPS}"

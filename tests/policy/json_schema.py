@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "number": (int, float), "integer": int}
+_TYPES: dict[str, Any] = {
+    "object": dict, "array": list, "string": str, "number": (int, float), "integer": int, "boolean": bool,
+}  # fmt: skip
 KNOWN = {
     "$defs", "$ref", "$schema", "additionalProperties", "anyOf", "const", "default", "description", "enum", "items",
     "maxItems", "maximum", "minItems", "minLength", "minimum", "pattern", "properties", "propertyNames", "required",
@@ -24,7 +26,9 @@ def valid(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         return False
     kinds = schema.get("type", [])
     kinds = [kinds] if isinstance(kinds, str) else kinds
-    if kinds and not any(isinstance(value, _TYPES[kind]) and not isinstance(value, bool) for kind in kinds):
+    if kinds and not any(
+        isinstance(value, _TYPES[kind]) and isinstance(value, bool) == (kind == "boolean") for kind in kinds
+    ):
         return False
     if isinstance(value, dict):
         return _object(value, schema, root)

@@ -123,6 +123,7 @@ def test_other_choices_are_read() -> None:
         "denyForm": "ruleless",
         "dns": {"selectors": [{"namespace": "openshift-dns", "selector": "all()"}], "ports": [53, 5353]},
         "exempt": {"namespaces": ["kube-system"]},
+        "podGate": True,
         "docsUrl": "https://example.org/isolation/",
     }
     settings = parse_settings(document)
@@ -134,6 +135,7 @@ def test_other_choices_are_read() -> None:
     assert settings.dns.servers == (DnsServers("openshift-dns", "all()"),)
     assert settings.dns.ports == (53, 5353)
     assert settings.exempt_namespaces == {"kube-system", OWN_NAMESPACE}
+    assert (settings.pod_gate, Settings().pod_gate) == (True, False)
     assert settings.docs_url == "https://example.org/isolation"
     assert valid(document, SCHEMA, SCHEMA)
 
@@ -320,6 +322,8 @@ BAD: list[tuple[str, dict[str, Any], str, bool]] = [
         "environmentLabel: expected a label key, not `env' || all()`",
         BOTH,
     ),
+    ("a gate in words", {"podGate": "on"}, "podGate: expected true or false, not `on`", BOTH),
+    ("a gate as a number", {"podGate": 1}, "podGate: expected true or false, not 1", BOTH),
     ("contact on two lines", {"contact": "a\nb"}, "contact: expected text on one line, not 'a\\nb'", not BOTH),
     (
         "exempt by pattern",

@@ -166,6 +166,8 @@ class Settings:
         "kubernetes.azure.com/managedby",
     )
     unassigned_mode: Mode = Mode.ENFORCE
+    # Whether pods of a new namespace wait for its baseline; without, the isolation floor alone holds them till then.
+    pod_gate: bool = False
     contact: str = "your platform team"
     docs_url: str = ""
     generation: str = ""

@@ -48,6 +48,12 @@ def choice(kind: type[_E], value: object, path: str) -> _E:
     raise InvalidObject(path, f"expected {' or '.join(words)}, not {shown(value)}")
 
 
+def flag(value: object, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidObject(path, f"expected true or false, not {shown(value)}")
+    return value
+
+
 def text(value: object, path: str) -> str:
     if not isinstance(value, str) or not value.isprintable() or value != value.strip():
         raise InvalidObject(path, f"expected text on one line, not {shown(value)}")

@@ -42,7 +42,7 @@ from webhook.policy.settings import (
     Unmatched,
 )
 from webhook.policy.settings_check import check
-from webhook.policy.settings_fields import choice, each, mapping, matching, namespace_name, number, text
+from webhook.policy.settings_fields import choice, each, flag, mapping, matching, namespace_name, number, text
 
 API_VERSION = "isolation-baseline.io/v1"
 KIND = "Settings"
@@ -131,6 +131,7 @@ def parse_settings(document: object) -> Settings:
             lambda value, path: matching(value, path, _LABEL_KEY, "a label key"),
         ),
         unassigned_mode=choice(Mode, top.get("unassignedMode", "enforce"), "unassignedMode"),
+        pod_gate=flag(top.get("podGate", base.pod_gate), "podGate"),
         contact=text(top.get("contact", base.contact), "contact"),
         docs_url=text(top.get("docsUrl", base.docs_url), "docsUrl").rstrip("/"),
     )
@@ -155,6 +156,7 @@ _TOP = (
     "tiers",
     "exempt",
     "exemptingLabels",
+    "podGate",
     "contact",
     "docsUrl",
 )
