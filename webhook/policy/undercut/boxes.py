@@ -203,16 +203,9 @@ def regions(
     peer_addresses: AddressSet,
 ) -> Iterator[Region]:
     """The rule's flows between the two kinds of endpoint, from or to subjects that are selected."""
-    own = side(seen.own, subject)
-    if own is False:
-        return
-    other = side(seen.peer, peer)
-    if other is False:
-        return
-    assert not isinstance(own, bool)
-    assert not isinstance(other, bool)
+    own, other = side(seen.own, subject), side(seen.peer, peer)
     service = seen.peer.service or seen.own.service
-    if service is not None and not service.namespace:
+    if isinstance(own, bool) or isinstance(other, bool) or (service is not None and not service.namespace):
         return
     rule = seen.rule
     has_ports = not seen.protocols & ~_WITH_PORTS

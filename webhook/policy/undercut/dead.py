@@ -15,11 +15,13 @@ from webhook.policy.undercut.boxes import Region, Shape, shape
 from webhook.policy.undercut.judgement import TERMINAL, Judgement
 from webhook.policy.undercut.peers import Kind, Peer
 from webhook.policy.undercut.reach import Place, last_order
-from webhook.policy.undercut.search import TooComplexError, find, is_settled, model
+from webhook.policy.undercut.search import Budget, TooComplexError, find, is_settled, model
 from webhook.policy.undercut.settled import Settled
 from webhook.policy.undercut.witness import baseline_of
 from webhook.policy.world import World
 
+# A warning may cost a part of what a refusal may.
+_STEPS = 10_000
 _Flow = tuple[Peer, Peer, Region]  # of one subject with one peer
 
 
@@ -27,7 +29,7 @@ def dead_complaints(policy: Policy, world: World) -> Iterator[Complaint]:
     """Say which rules decide nothing; where that takes too long to find out, say nothing: this is a courtesy."""
     if is_baseline(policy, world):
         return
-    judgement = Judgement.of(policy, world)
+    judgement = replace(Judgement.of(policy, world), budget=Budget(_STEPS))
     if not judgement.subjects:
         return
     late = _too_late(judgement)

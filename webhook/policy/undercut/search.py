@@ -27,7 +27,7 @@ from webhook.policy.undercut.boxes import ANY_ADDRESS, ANY_PORT, Cover, Region
 
 # A realistic policy takes some hundred steps, one of every rule the API accepts with nothing to hide some ten
 # thousand; a step is a few microseconds.
-MAX_STEPS = 60_000
+MAX_STEPS = 40_000
 
 
 # What every question about labels that people write takes is far below the first; the second is for the others,
