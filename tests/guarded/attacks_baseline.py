@@ -194,7 +194,7 @@ METADATA_EDITS = [
 DELETIONS = [
     refused("default-deny deleted", "tenant", delete(DENY), PRESENT),
     refused("dns-allow deleted", "tenant", delete(DNS), PRESENT),
-    refused("ns-allow deleted", "tenant", delete(ALLOW), PRESENT),
+    refused("ns-allow deleted", "tenant", delete(ALLOW), PRESENT, open_without="takes connections away, opens none"),
     refused("default-deny deleted in the foreground", "tenant", delete(DENY, propagationPolicy="Foreground"), PRESENT),
     refused("default-deny deleted in the background", "tenant", delete(DENY, propagationPolicy="Background"), PRESENT),
     refused("default-deny orphaned", "tenant", delete(DENY, propagationPolicy="Orphan"), PRESENT),

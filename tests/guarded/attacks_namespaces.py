@@ -192,9 +192,9 @@ FINALIZERS_AND_MARKS = [
     row("spec.finalizers emptied on the main resource", "tenant", merge(AT, EMPTIED), 200),
     row("spec.finalizers emptied through /status", "tenant", merge(STATUS, EMPTIED), 200, dead=200),
     refused("the ready mark taken away", "tenant", merge(AT, marks(READY_FOR, None)), READY),
-    refused("the ready mark taken away through /status", "tenant", merge(STATUS, marks(READY_FOR, None)), READY),
+    held("the ready mark taken away through /status", "tenant", merge(STATUS, marks(READY_FOR, None)), READY),
     refused("the ready seconds made prettier", "tenant", merge(AT, marks(READY_SECONDS, "0.001")), READY),
-    refused("the ready seconds, /finalize", "tenant", put(FINALIZE, marks(READY_SECONDS, "0.001")), READY),
+    held("the ready seconds, /finalize", "tenant", put(FINALIZE, marks(READY_SECONDS, "0.001")), READY),
     refused("the ready mark forged", "cluster-admin", merge(f"{NAMESPACES}/{TEST}", marks(READY_FOR, "0")), READY),
 ]
 

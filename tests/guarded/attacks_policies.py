@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.guarded.attempt import CALICO, DEV, PROD, held, merge, put, refused, row
+from tests.guarded.attempt import CALICO, DEV, PROD, held, merge, put, row
 from tests.guarded.policies import (
     ACTION,
     BAND,
@@ -148,7 +148,7 @@ ORDERS_AND_TIERS = [
     tier("a tier of order 1000000, named before default", BEFORE, "aaa", order=1000000, defaultAction="Pass"),
     tier("a tier before default that denies", BEFORE, "early", order=999999.5, defaultAction="Deny"),
     tier("a tier before default by masters", BEFORE, "early", "administrator", order=10, defaultAction="Pass"),
-    tier("calico-system's tier, with another order", BEFORE, "calico-system", order=5, defaultAction="Pass"),
+    tier("calico-system's tier, with another order", BEFORE, "calico-system", dead=403, order=5, defaultAction="Deny"),
     tier("kube-something by calico-node", BEFORE, "early", "as calico-node", order=10, defaultAction="Pass"),
     held(
         "tier default passes",
@@ -174,13 +174,13 @@ ORDERS_AND_TIERS = [
         merge(f"{CALICO}/tiers/default", {"spec": {"defaultAction": "Pass"}}),
         ACTION,
     ),
-    refused(
+    held(
         "tier kube-baseline before default",
         "cluster-admin",
         merge(f"{CALICO}/tiers/kube-baseline", {"spec": {"order": 1}}),
         BEFORE,
     ),
-    refused(
+    held(
         "tier kube-admin denies",
         "cluster-admin",
         merge(f"{CALICO}/tiers/kube-admin", {"spec": {"defaultAction": "Deny"}}),

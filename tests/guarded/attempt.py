@@ -23,6 +23,7 @@ _TYPES = {
     "JSON": "application/json-patch+json",
     "APPLY": "application/apply-patch+yaml",
 }
+MERGING = frozenset({"POST", "PUT", "MERGE", "APPLY", "STRATEGIC"})
 _SUBRESOURCES = frozenset({"status", "finalize", "binding", "resize", "ephemeralcontainers", "scale"})
 MASTERS = "system:masters"
 
@@ -58,7 +59,8 @@ class Row:
     undone: tuple[Send, ...] = ()
     kept: tuple[str, ...] = ()
     dead: int | None = 500
-    warns: str = ""
+    # Why nothing holds it while our configuration and our controller are both gone.
+    open_without: str = ""
 
     @property
     def watched(self) -> tuple[str, ...]:

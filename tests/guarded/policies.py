@@ -64,8 +64,8 @@ def cluster(tried: str, rule: str, **spec: Any) -> Row:
     )
 
 
-def tier(tried: str, rule: str, name: str, who: str = "cluster-admin", **spec: Any) -> Row:
-    return refused(tried, who, post(f"{CALICO}/tiers", calico("Tier", name, **spec)), rule)
+def tier(tried: str, rule: str, name: str, who: str = "cluster-admin", dead: int = 500, **spec: Any) -> Row:
+    return refused(tried, who, post(f"{CALICO}/tiers", calico("Tier", name, **spec)), rule, dead=dead)
 
 
 def a_set(tried: str, rule: str, nets: list[str], labels: dict[str, str] | None = None, **metadata: Any) -> Row:
