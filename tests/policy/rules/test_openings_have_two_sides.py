@@ -32,6 +32,16 @@ CASES = [
     case("both are there", [*PLACES, SHOP, STAGE], []),
     case("both on one port only", [*PLACES, policy(ingress=[{**FROM_TEST, "protocol": "UDP"}]), STAGE], []),
     case("the own namespace", [*PLACES, policy()], []),
+    case(
+        "only the namespaces that are meant",
+        [
+            *PLACES,
+            ns("lab", "test", labels={"team": "a"}),
+            deny("lab"),
+            policy(ingress=[{"action": "Allow", "source": {"namespaceSelector": "env == 'test' && team == 'a'"}}]),
+        ],
+        ["opens one side only: pods of lab may not send to shop yet; lab needs a policy for egress"],
+    ),
     case("an environment without namespaces", [ns("shop", "dev"), deny("shop"), SHOP], []),
     case("nothing is allowed", [*PLACES, policy(ingress=[{**FROM_TEST, "action": "Deny"}])], []),
 ]

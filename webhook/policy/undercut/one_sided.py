@@ -9,18 +9,22 @@ from typing import Any
 
 from webhook.policy.endpoints import PodRef
 from webhook.policy.objects import TIER_DEFAULT, Action, CalicoApi, Direction, Policy
+from webhook.policy.selectors import NAMESPACE_PREFIX, All, Global, Leaf, Selector
 from webhook.policy.traffic import Evaluator, Flow
-from webhook.policy.undercut.boxes import Region, Shape
+from webhook.policy.undercut.boxes import ANY_ADDRESS, Region, Shape
 from webhook.policy.undercut.cast import Actor
+from webhook.policy.undercut.ceiling import permitted
 from webhook.policy.undercut.judgement import Judgement
 from webhook.policy.undercut.leak import Hit
 from webhook.policy.undercut.opening import Manifest, policy_for
-from webhook.policy.undercut.peers import Kind, Peer
+from webhook.policy.undercut.peers import Kind, Peer, residual, simplified
 from webhook.policy.undercut.search import TooComplexError, both, find
+from webhook.policy.undercut.universe import Universe
 from webhook.policy.undercut.witness import casts, enforced, flow_of
 from webhook.policy.world import World, frozen
 
 _MAX_PLACES = 3
+_MAX_SAID = 8
 _USUAL_ORDER = 600
 
 
@@ -47,7 +51,7 @@ def one_sided(policy: Policy, world: World) -> Iterator[OneSided]:
     try:
         for direction in Direction:
             for seen in judgement.shapes(direction):
-                if seen.action is Action.ALLOW:
+                if seen.action is Action.ALLOW and len(said) < _MAX_SAID:
                     for found in _of_rule(judgement, direction, seen):
                         if (found.namespace, found.detail) not in said:
                             said.add((found.namespace, found.detail))
@@ -57,8 +61,7 @@ def one_sided(policy: Policy, world: World) -> Iterator[OneSided]:
 
 
 def _of_rule(judgement: Judgement, direction: Direction, seen: Shape) -> Iterator[OneSided]:
-    places = _places(judgement, seen)
-    for subject, peer in islice(places, _MAX_PLACES):
+    for subject, peer in islice(_places(judgement, direction, seen), _MAX_PLACES):
         pods = judgement.universe.addresses.pods
         for region in islice(judgement.regions(seen, subject, peer, pods), 1):
             found = _closed(judgement, direction, seen, subject, peer, region)
@@ -66,18 +69,48 @@ def _of_rule(judgement: Judgement, direction: Direction, seen: Shape) -> Iterato
                 yield found
 
 
-def _places(judgement: Judgement, seen: Shape) -> Iterator[tuple[Peer, Peer]]:
-    """The managed namespaces of other environments that a rule may match, as they are."""
+def _places(judgement: Judgement, direction: Direction, seen: Shape) -> Iterator[tuple[Peer, Peer]]:
+    """The managed namespaces of other environments that a rule may match and settings permit, as they are."""
     universe = judgement.universe
+    # Whoever names addresses means no environment.
+    if seen.peer.nets is not None:
+        return
     known = {peer for peer, _ in judgement.peers(seen) if peer.kind is Kind.POD}
     for subject in judgement.subjects:
-        others = {peer for peer in known if peer.environment not in (subject.environment, None)}
+        others = {
+            peer
+            for peer in known
+            if peer.environment not in (subject.environment, None) and _is_permitted(direction, subject, peer, universe)
+        }
         if not others or subject.namespace not in universe.namespaces:
             continue
+        judgement.budget.spend(len(universe.namespaces))
         for name in sorted(universe.namespaces):
             for peer in universe.pods_of(name):
-                if universe.is_managed(name) and (peer in others or replace(peer, namespace="") in others):
+                is_meant = peer in others or replace(peer, namespace="") in others
+                if is_meant and universe.is_managed(name) and _fits(seen.peer.selector, peer, universe):
                     yield subject, peer
+
+
+def _fits(selector: Selector | None, peer: Peer, universe: Universe) -> bool:
+    """Whether a selector may match pods of a namespace with the labels that it has today."""
+    left = residual(selector, peer) if selector is not None else True
+    if isinstance(left, bool):
+        return left
+    labels = universe.namespaces[peer.namespace].meta.labels
+    inherited = {NAMESPACE_PREFIX + key: value for key, value in labels.items()}
+
+    def value(leaf: Leaf) -> bool | Leaf:
+        is_known = not isinstance(leaf, All | Global) and leaf.key.startswith(NAMESPACE_PREFIX)
+        return leaf.matches(inherited) if is_known else leaf
+
+    return simplified(left, value) is not False
+
+
+def _is_permitted(direction: Direction, subject: Peer, peer: Peer, universe: Universe) -> bool:
+    """Whether settings permit anything between the two as pods; what is listed by its address is no pod's."""
+    covers = permitted(direction, subject, peer, universe)
+    return any(cover.peer_addresses is ANY_ADDRESS for cover in covers)
 
 
 def _closed(
@@ -87,8 +120,9 @@ def _closed(
     found = find(region, (), judgement.budget)
     if found is None:
         return None
-    for own, other, family in islice(casts(judgement, direction, Hit(subject, peer, found)), 4):
-        if other.namespace is None or other.namespace.name not in judgement.universe.namespaces:
+    for own, other, family in islice(casts(judgement, direction, Hit(subject, peer, found)), 2):
+        # Not a namespace as it might be labelled one day.
+        if other.namespace is None or other.namespace != judgement.universe.namespaces.get(peer.namespace):
             continue
         world = _stage(judgement, own, other)
         flow = flow_of(direction, found.region, own, other, family)
