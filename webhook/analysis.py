@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from webhook.cluster import connect
 from webhook.commands import manifests_text, settings_option
 from webhook.discovery import discover_calico_api
 from webhook.policy.endpoints import PodRef
-from webhook.policy.evaluate import evaluate
+from webhook.policy.evaluate import findings, subjects
 from webhook.policy.finding import Finding, Severity
 from webhook.policy.flows import Flow
 from webhook.policy.matrix import Cell, Matrix, rows
@@ -26,10 +26,11 @@ from webhook.policy.ranges import Cidr, RangeError, parse_address
 from webhook.policy.settings_file import load
 from webhook.policy.traffic import evaluator, verdict
 from webhook.policy.undercut.opening import allow
+from webhook.policy.undercut.witness import ReplayFailedError
 from webhook.policy.world import World, frozen
 from webhook.sources import Source, from_cluster, from_files
 
-CLEAN, FINDINGS = 0, 1
+CLEAN, FINDINGS, COULD_NOT_RUN = 0, 1, 3
 _ANY_POD = "any-pod"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -95,8 +96,9 @@ def check(paths: tuple[str, ...], settings: Path, output: str) -> None:
     """
     source = _read(paths, None, settings, _Progress())
     # What the product itself would add is not the author's.
-    found = tuple(f for f in evaluate(source.world) if f.ref in source.places)
-    _tell(found, source, output, None)
+    judged = _judge(source.world, _Progress())
+    found = tuple(f for f in judged.findings if f.ref in source.places)
+    _tell(replace(judged, findings=found), source, output, None)
 
 
 @click.command()
@@ -113,11 +115,33 @@ def audit(files: tuple[str, ...], kubeconfig: str | None, settings: Path, output
     """
     progress = _Progress()
     source = _read(files, kubeconfig, settings, progress)
-    progress("judging")
-    found = evaluate(source.world)
+    judged = _judge(source.world, progress)
     reach = _matrix(source.world, progress) if matrix else None
     progress.done()
-    _tell(found, source, output, reach)
+    _tell(judged, source, output, reach)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The findings, and the objects at which the guard's own reasoning failed: those are neither good nor bad."""
+
+    findings: tuple[Finding, ...]
+    failed: tuple[str, ...] = ()
+
+
+def _judge(world: World, progress: _Progress) -> _Judged:
+    found: set[Finding] = set()
+    failed = []
+    everything = list(subjects(world))
+    for number, subject in enumerate(everything, 1):
+        if number % 50 == 0:
+            progress(f"judging: {number} of {len(everything)} objects")
+        try:
+            found |= set(findings(subject, world))
+        except ReplayFailedError as e:
+            failed.append(f"{getattr(subject, 'ref', 'the world')}: {e}")
+    progress.done()
+    return _Judged(tuple(sorted(found)), tuple(failed))
 
 
 def _matrix(world: World, progress: _Progress) -> Matrix:
@@ -130,18 +154,22 @@ def _matrix(world: World, progress: _Progress) -> Matrix:
     return Matrix(tuple(names), frozen(cells))
 
 
-def _tell(found: tuple[Finding, ...], source: Source, output: str, reach: Matrix | None) -> None:
+def _tell(judged: _Judged, source: Source, output: str, reach: Matrix | None) -> None:
+    found = judged.findings
     refused = [f for f in found if f.severity is Severity.DENY]
     if output == "json":
         value: dict[str, Any] = {
             "findings": [report.finding_value(f, source.place(f.ref)) for f in found],
             "unreadable": [{"place": place, "path": e.path, "message": e.message} for place, e in source.unreadable],
+            "failed": list(judged.failed),
             "settings": source.world.settings.generation,
         }
         if reach is not None:
             value["matrix"] = report.matrix_value(reach)
         _print_json(value)
     else:
+        for text in judged.failed:
+            click.echo(f"could not be judged, please report this: {text}")
         for text in (report.unreadable_text(source.unreadable), report.findings_text(found, source.place)):
             if text:
                 click.echo(text)
@@ -150,6 +178,8 @@ def _tell(found: tuple[Finding, ...], source: Source, output: str, reach: Matrix
         click.echo(
             f"{len(refused)} findings, {len(found) - len(refused)} warnings, {len(source.unreadable)} unreadable"
         )
+    if judged.failed:
+        sys.exit(COULD_NOT_RUN)
     sys.exit(FINDINGS if refused or source.unreadable else CLEAN)
 
 
