@@ -152,6 +152,11 @@ def policy(namespace: str, name: str, **spec: Any) -> dict[str, Any]:
     }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    # Unknown when the whole of tests/ is run: this file is then read too late to add an option.
+    parser.addoption("--update-attacks", action="store_true", help="write docs/attacks.md instead of comparing it")
+
+
 @pytest.fixture(scope="session")
 def guarded_control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """A control plane apart from the other tests', whose writes the guard would judge."""

@@ -76,8 +76,9 @@ def test_with_the_webhook_up(stage: Stage, row: Row) -> None:
     assert (status, wrong) == (row.status, ""), message
 
 
-@pytest.mark.parametrize("row", NEVER_WAITING)
-def test_with_the_webhook_dead(dead: Stage, row: Row) -> None:
-    """What is ours to judge waits; everything else goes on."""
-    status, message, wrong = served(dead, row)
-    assert (status, wrong) == (row.dead, ""), message
+class TestDead:
+    @pytest.mark.parametrize("row", NEVER_WAITING)
+    def test_with_the_webhook_dead(self, dead: Stage, row: Row) -> None:
+        """What is ours to judge waits; everything else goes on."""
+        status, message, wrong = served(dead, row)
+        assert (status, wrong) == (row.dead, ""), message
