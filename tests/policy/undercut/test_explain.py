@@ -90,7 +90,10 @@ WITHOUT = [
     ("a namespace by its name", source(namespaceSelector="kubernetes.io/metadata.name == 'till'"), "remove spec.ingress[0], or ask platform-admins to share namespace till for ingress"),
     ("a namespace that is not there", source(namespaceSelector="kubernetes.io/metadata.name == 'new'"), "create namespace new first, or name its environment instead"),
     ("an address", source(nets=["198.51.100.7/32"]), "remove spec.ingress[0], or ask platform-admins to list 198.51.100.7/32 under cidrs.ingress"),
-    ("Kubernetes", knp(ingress=[{}]), "set namespaceSelector to {matchExpressions: [{key: env, operator: In, values: [dev, test]}]}"),
+    ("Kubernetes", knp(ingress=[{}]), "add `from: [{namespaceSelector: {matchExpressions: [{key: env, operator: In, values: [dev, test]}]}}]`"),
+    ("the only peer", knp(egress=[{"to": [{"ipBlock": {"cidr": "203.0.113.9/32"}}]}], policyTypes=["Egress"]), "remove spec.egress[0], or ask platform-admins to list 203.0.113.9/32 under cidrs.egress"),
+    ("one of two peers", knp(egress=[{"to": [{"ipBlock": {"cidr": "203.0.113.9/32"}}, {"podSelector": {}}]}], policyTypes=["Egress"]), "remove spec.egress[0].to[0], or ask platform-admins to list 203.0.113.9/32 under cidrs.egress"),
+    ("what comes from DNS pods is no DNS", policy(ingress=[{"action": "Allow", "source": {"namespaceSelector": "projectcalico.org/name == 'kube-system'"}}]), "remove spec.ingress[0], or ask platform-admins to share namespace kube-system for ingress"),
 ]  # fmt: skip
 
 

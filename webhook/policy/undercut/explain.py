@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from webhook.policy.finding import Complaint
 from webhook.policy.objects import TIER_DEFAULT, Action, Direction, Entity, Rule
-from webhook.policy.ranges import PortRange, protocol_name
+from webhook.policy.ranges import Cidr, PortRange, protocol_name
 from webhook.policy.undercut import words
 from webhook.policy.undercut.block import Block
 from webhook.policy.undercut.judgement import Judgement
@@ -18,6 +18,7 @@ from webhook.policy.undercut.witness import Witness
 
 _ADDED = "projectcalico.org/orchestrator == 'k8s'"
 _MAX_CLAUSE = 120
+_MAX_PAIRS = 3
 _VERBS = {Direction.INGRESS: "opens {own} to {peers}", Direction.EGRESS: "lets {own} reach {peers}"}
 
 
@@ -109,8 +110,8 @@ def _leak_facts(judgement: Judgement, leak: Leak, others: str) -> Iterator[str]:
     widest = words.traffic(leak.hits[0].found.region)
     yield f"{rule.path} {verb} {widest} {_standing(judgement)}; {_peer_fact(leak, others)}"
     reaches_pods = any(hit.peer.kind is Kind.POD for hit in leak.hits)
-    if reaches_pods and leak.shape.peer.nets is not None and not judgement.universe.addresses.are_pods_known:
-        yield "any address may be a pod's as long as settings do not list the pods' ranges under cidrs.pods"
+    if reaches_pods and leak.shape.peer.nets is not None:
+        yield from _range_facts(judgement, leak.shape.peer.nets)
     yield from _pair_facts(judgement, leak)
     if rule.has_http:
         yield "its http clause narrows nothing: Calico's dataplane does not look at it"
@@ -164,24 +165,45 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MAX_CLAUSE else f"{text[: _MAX_CLAUSE - 1]}…"
 
 
+def _range_facts(judgement: Judgement, nets: Sequence[Cidr]) -> Iterator[str]:
+    """Why addresses are taken for pods'."""
+    known = judgement.universe.addresses
+    if not known.are_pods_known:
+        yield "any address may be a pod's as long as settings do not list the pods' ranges under cidrs.pods"
+        return
+    for family, listed in ((4, known.declared.v4), (6, known.declared.v6)):
+        if not listed and any(net.family == family for net in nets):
+            yield f"any IPv{family} address may be a pod's as long as settings list no such range under cidrs.pods"
+
+
 def _pair_facts(judgement: Judgement, leak: Leak) -> Iterator[str]:
-    """What settings say of the environments concerned: nothing, or some ports."""
+    """What settings say of the environments concerned, those together that fare alike: nothing, or some ports."""
+    universe = judgement.universe
+    reached: dict[str, set[str]] = {}
+    for hit in leak.hits:
+        if hit.peer.kind is Kind.POD and hit.peer.environment is not None:
+            reached.setdefault(universe.ceiling_environment(hit.subject), set()).add(hit.peer.environment)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for own in sorted(reached):
+        alike.setdefault(tuple(sorted(reached[own])), []).append(own)
+    for others, owns in list(alike.items())[:_MAX_PAIRS]:
+        sources, destinations = (others, owns) if leak.direction is Direction.INGRESS else (owns, others)
+        yield _pair_fact(judgement, sources, destinations)
+
+
+def _pair_fact(judgement: Judgement, sources: Sequence[str], destinations: Sequence[str]) -> str:
     settings = judgement.universe.settings
     key = settings.environment_label
-    others = {hit.peer.environment for hit in leak.hits if hit.peer.kind is Kind.POD} - {None}
-    owns = sorted({judgement.universe.ceiling_environment(hit.subject) for hit in leak.hits})
-    environments = sorted(value for value in others if value is not None)
-    if not environments:
-        return
-    sources, destinations = (environments, owns) if leak.direction is Direction.INGRESS else (owns, environments)
+    is_one = len(sources) == len(destinations) == 1
     limited = [
-        f"{permit.source} to {permit.destination} {protocol_name(port.protocol)} {PortRange(port.low, port.high)}"
+        ("" if is_one else f"{permit.source} to {permit.destination} ")
+        + f"{protocol_name(port.protocol)} {PortRange(port.low, port.high)}"
         for permit in settings.permits
         if permit.source in sources and permit.destination in destinations
         for port in permit.ports
     ]
     pair = f"from {key}={words.listed(sources, 'or')} to {key}={words.listed(destinations, 'or')}"
-    yield f"settings permit {pair} only {words.listed(limited)}" if limited else f"settings permit nothing {pair}"
+    return f"settings permit {pair} only {words.listed(limited)}" if limited else f"settings permit nothing {pair}"
 
 
 def _block_facts(judgement: Judgement, witness: Witness | None) -> Iterator[str]:

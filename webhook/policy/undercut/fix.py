@@ -34,6 +34,11 @@ _LABEL_SELECTORS = frozenset(
     }
 )
 
+_WITHOUT_EXCEPTIONS = _LABEL_SELECTORS - {
+    PolicyKind.KUBERNETES_NETWORK_POLICY,
+    PolicyKind.STAGED_KUBERNETES_NETWORK_POLICY,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -58,7 +63,7 @@ class Choice:
     def selector(self, written: str | None) -> str:
         return f"({written}) && {self.clause()}" if self.adds else self.clause()
 
-    def words(self, policy: Policy, side: str) -> str:
+    def words(self, policy: Policy, side: str, path: str) -> str:
         if policy.kind not in _LABEL_SELECTORS:
             field = f"{side}.namespaceSelector"
             return f"add `&& {self.clause()}` to {field}" if self.adds else f"set {field} to `{self.clause()}`"
@@ -66,7 +71,19 @@ class Choice:
         if len(self.environments) > 1:
             values = ", ".join(self.environments)
             spelt = f"matchExpressions: [{{key: {self.key}, operator: In, values: [{values}]}}]"
+        if _names_no_peer(path):
+            return f"add `{_peers_field(side)}: [{{namespaceSelector: {{{spelt}}}}}]`"
         return f"add {spelt} to namespaceSelector" if self.adds else f"set namespaceSelector to {{{spelt}}}"
+
+
+def _peers_field(side: str) -> str:
+    """What Kubernetes calls the other ends."""
+    return "from" if side == "source" else "to"
+
+
+def _names_no_peer(path: str) -> bool:
+    """Whether a rule of Kubernetes is for everybody."""
+    return ".from[" not in path and ".to[" not in path
 
 
 def leak_fix(judgement: Judgement, leak: Leak) -> str:
@@ -128,11 +145,16 @@ def _leak_proposals(judgement: Judgement, leak: Leak) -> Iterator[Proposal]:
         changed = _with_text(entity, text, judgement.policy)
         if changed is not None:
             side = "source" if direction is Direction.INGRESS else "destination"
-            yield Proposal(choice.words(judgement.policy, side), _replaced(judgement.policy, leak, changed))
+            words = choice.words(judgement.policy, side, leak.shape.rule.path)
+            yield Proposal(words, _replaced(judgement.policy, leak, changed))
     if judgement.policy.namespace and entity.selector is None:
         changed = _with_text(entity, replace(entity.text, selector="all()"), judgement.policy)
         if changed is not None:
-            own = "podSelector: {}" if judgement.policy.kind in _LABEL_SELECTORS else "selector: all()"
+            own = "selector: all()"
+            if judgement.policy.kind in _LABEL_SELECTORS:
+                side = "source" if direction is Direction.INGRESS else "destination"
+                is_bare = _names_no_peer(leak.shape.rule.path)
+                own = f"`{_peers_field(side)}: [{{podSelector: {{}}}}]`" if is_bare else "podSelector: {}"
             yield Proposal(f"add {own}, its own namespace", _replaced(judgement.policy, leak, changed))
 
 
@@ -172,15 +194,19 @@ def _with_nets(judgement: Judgement, leak: Leak) -> Iterator[Proposal]:
     listed_ones = known.listed(leak.direction)
     side = "source" if leak.direction is Direction.INGRESS else "destination"
     if known.are_pods_known:
-        pods = known.pods.intersection(AddressSet.from_cidrs(entity.nets or ()) if entity.nets else known.pods)
+        pods = known.declared
+        if entity.nets:
+            pods = pods.intersection(AddressSet.from_cidrs(entity.nets))
         excluded = pods.cidrs()
-        if 0 < len(excluded) <= _MAX_NETS:
+        kind = judgement.policy.kind
+        if 0 < len(excluded) <= _MAX_NETS and kind not in _WITHOUT_EXCEPTIONS:
             changed = replace(entity, not_nets=(*entity.not_nets, *excluded))
-            text = f"add {side}.notNets [{', '.join(map(str, excluded))}], where the pods are"
+            field = "ipBlock.except" if kind in _LABEL_SELECTORS else f"{side}.notNets"
+            text = f"add {field} [{', '.join(map(str, excluded))}], where the pods are"
             yield Proposal(text, _replaced(judgement.policy, leak, changed))
     wanted = leak.shape.peer_addresses.intersection(listed_ones)
     nets = wanted.cidrs() if len(wanted.v4) + len(wanted.v6) <= _MAX_NETS else ()
-    if 0 < len(nets) <= _MAX_NETS:
+    if 0 < len(nets) <= _MAX_NETS and judgement.policy.kind not in _LABEL_SELECTORS:
         changed = replace(entity, nets=nets, not_nets=())
         text = f"set {side}.nets to [{', '.join(map(str, nets))}]"
         yield Proposal(text, _replaced(judgement.policy, leak, changed))
@@ -203,13 +229,12 @@ def _with_peer(rule: Rule, direction: Direction, entity: Entity) -> Rule:
 
 def _without(judgement: Judgement, leak: Leak) -> str:
     settings = judgement.universe.settings
-    path = leak.shape.rule.path
-    remove = f"remove {path}"
+    remove = f"remove {_removable(judgement.policy, leak)}"
     direction = leak.direction.value.lower()
     kinds = {hit.peer.kind for hit in leak.hits}
     namespaces = list(dict.fromkeys(hit.peer.namespace for hit in leak.hits if hit.peer.namespace))
-    if namespaces and all(name in _dns_namespaces(judgement) for name in namespaces):
-        return f"{remove}: dns-allow lets DNS pass already"
+    if leak.direction is Direction.EGRESS and all(name in _dns_namespaces(judgement) for name in namespaces or [""]):
+        return f"{remove}; for DNS there is dns-allow already"
     if leak.shape.peer.service is not None:
         return f"{remove}, or name pods instead of the service"
     if namespaces and all(name in judgement.universe.namespaces for name in namespaces):
@@ -220,6 +245,16 @@ def _without(judgement: Judgement, leak: Leak) -> str:
         nets = listed([str(net) for net in leak.shape.peer.nets], limit=2)
         return f"{remove}, or ask {settings.contact} to list {nets} under cidrs.{direction}"
     return remove
+
+
+def _removable(policy: Policy, leak: Leak) -> str:
+    """The rule's place; that of the whole rule where it is its only peer, for a rule without peers is for everybody."""
+    path = leak.shape.rule.path
+    if policy.kind not in _LABEL_SELECTORS or _names_no_peer(path):
+        return path
+    whole = path.rpartition(".")[0]
+    others = {rule.path for rule in policy.rules(leak.direction) if rule.path.startswith(f"{whole}.")} - {path}
+    return path if others else whole
 
 
 def _dns_namespaces(judgement: Judgement) -> frozenset[str]:

@@ -55,7 +55,8 @@ def tier_complaints(
     for policy in world.policies.values():
         if policy.tier == tier.name and not policy.staged:
             for complaint in judge(policy, changed):
-                yield _through(policy, complaint, "spec.order")
+                fix = f"in {policy.ref}: {complaint.fix}" if complaint.fix else ""
+                yield _through(policy, replace(complaint, fix=fix), "spec.order")
 
 
 def _through(policy: Policy, complaint: Complaint, path: str) -> Complaint:
