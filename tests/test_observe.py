@@ -275,3 +275,16 @@ def test_each_mode_observes_one_calico_group_and_all_others(api: CalicoApi, cali
         "pods",
         "serviceaccounts",
     }
+
+
+def test_an_answer_that_comes_after_the_deletion_brings_nothing_back() -> None:
+    """A write that empties the finalizers of a deleting object deletes it; the watch may tell so before the answer."""
+    mirror = Mirror(SETTINGS, CalicoApi.V1, parse)
+    mirror.replace(NAMESPACES, Listing([], "1"))
+    namespace = {"metadata": {"name": "a", "uid": "u", "resourceVersion": "2"}}
+    mirror.apply(NAMESPACES, "ADDED", namespace)
+    mirror.apply(NAMESPACES, "DELETED", {"metadata": {**namespace["metadata"], "resourceVersion": "4"}})
+    mirror.note(NAMESPACES, {"metadata": {**namespace["metadata"], "resourceVersion": "3"}})
+    assert dict(mirror.world().namespaces) == {}
+    mirror.note(NAMESPACES, {"metadata": {**namespace["metadata"], "resourceVersion": "5"}})
+    assert set(mirror.world().namespaces) == {"a"}

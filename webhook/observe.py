@@ -103,6 +103,7 @@ class Mirror:
         self._lock = threading.RLock()
         self._maps: dict[str, dict[Any, Any]] = {name: {} for name in _MAPS}
         self._entries: dict[Resource, dict[tuple[str, str], _Entry]] = {}
+        self._told: dict[Resource, int] = {}
         self._changed: set[str] = set()
         self._world = World(settings=settings, api=api)
         self._listeners: list[Callable[[Seen], None]] = []
@@ -134,13 +135,15 @@ class Mirror:
             seen = [self._take(resource, manifest, listed=True) for manifest in listing.items]
             present = {(namespace_of(manifest), name_of(manifest)) for manifest in listing.items}
             version = _ordinal(listing.resource_version)
+            self._told[resource] = version
             seen += [self._drop(resource, *place, version) for place in known - present]
         self._tell(seen)
 
     def apply(self, resource: Resource, event: str, manifest: Manifest) -> None:
         with self._lock:
+            version = _ordinal(version_of(manifest))
+            self._told[resource] = max(version, self._told.get(resource, 0))
             if event == "DELETED":
-                version = _ordinal(version_of(manifest))
                 seen = self._drop(resource, namespace_of(manifest), name_of(manifest), version)
             else:
                 seen = self._take(resource, manifest)
@@ -154,7 +157,11 @@ class Mirror:
     def note(self, resource: Resource, manifest: Manifest) -> None:
         """What a write of our own was answered with: known from now on, before the watch brings it."""
         with self._lock:
-            self._take(resource, manifest)
+            # The watch may have been faster than the answer, and have told of a deletion since: what it has told of
+            # is never taken back, or an object that is gone would stay with us until the next list.
+            version = _ordinal(version_of(manifest))
+            if version == 0 or version > self._told.get(resource, 0):
+                self._take(resource, manifest)
 
     def _take(self, resource: Resource, manifest: Manifest, *, listed: bool = False) -> Seen | None:
         place = (namespace_of(manifest), name_of(manifest))
