@@ -158,7 +158,15 @@ ASKED: list[Row] = [
     ("finalize, unchanged", "PUT", f"{LIVE}/finalize", _namespace(), {}, []),
     ("finalize, a label", "PUT", f"{LIVE}/finalize", _namespace(labels={}), {}, [f"{EDITS}/finalize"]),
     ("finalize, emptied", "PUT", f"{LIVE}/finalize", _namespace([]), {}, [f"{EDITS}/finalize"]),
-    ("finalize, emptied by its controller", "PUT", f"{LIVE}/finalize", _namespace([]), NAMESPACE_CONTROLLER, []),
+    # Its controller empties what is being deleted; whoever borrows that name for a live namespace is asked about.
+    (
+        "finalize, emptied as its controller",
+        "PUT",
+        f"{LIVE}/finalize",
+        _namespace([]),
+        NAMESPACE_CONTROLLER,
+        [f"{EDITS}/finalize"],
+    ),
     ("a namespace's deletion", "DELETE", LIVE, None, {}, []),
     ("a policy", "POST", POLICIES, _policy("asked-d"), {}, [POLICY_CREATED]),
     (
