@@ -10,6 +10,8 @@ from webhook.native_shape import Check, Native, resource_rule
 # Calico's limit of a selector is 1,024 characters; nobody nests deeper by hand.
 _DEEPEST = 8
 _QUOTED = "\"[^\"]*\"|'[^']*'"
+_BLANK = r"^\s+$"
+_NET = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$"
 _FORGED = ("pcns.", "pcsa.")
 # Calico's own mark on what its controllers make; no selector of the baseline looks at it.
 _OWN_LABEL = "projectcalico.org/created-by"
@@ -22,7 +24,8 @@ def exempt_stay_inside(exempt: Iterable[str]) -> Native:
     What is written in an exempt namespace stays there.
 
     The webhook is not asked about it: kube-system must never wait for us. But a selector that closes a parenthesis
-    which it did not open takes a policy out of its namespace, and a set with a pod's labels joins any other.
+    which it did not open takes a policy out of its namespace, a set with a pod's labels joins any other, and by a blank
+    selector or net Felix exits on its nodes.
     """
     operations = ("CREATE", "UPDATE")
     return Native(
@@ -36,7 +39,7 @@ def exempt_stay_inside(exempt: Iterable[str]) -> Native:
                 f"has(request.namespace) && request.namespace in {cel.listed(exempt)}",
             ),
         ),
-        checks=(_selectors_parse(), _labels_not_forged()),
+        checks=(_selectors_parse(), _selectors_not_blank(), _labels_not_forged(), _nets_are_cidrs()),
     )
 
 
@@ -47,6 +50,34 @@ def _selectors_parse() -> Check:
         f"request.resource.resource != 'networkpolicies' || [{fields}].all(s, s.matches({cel.literal(_balanced())}))",
         f"{_SUBJECT} + ': a selector whose parentheses do not match can take the policy out of its namespace; "
         "correct spec.selector'",
+    )
+
+
+def _selectors_not_blank() -> Check:
+    rules = " && ".join(
+        f"object.?spec.?{direction}.orValue([]).all(r, [r.?source, r.?destination].all(e, {_written_out()}))"
+        for direction in ("ingress", "egress")
+    )
+    return Check(
+        "selectors-not-blank",
+        f"request.resource.resource != 'networkpolicies' || ({rules})",
+        f"{_SUBJECT} + ': Felix exits by a blank selector or an empty net in a rule; leave the field out'",
+    )
+
+
+def _written_out() -> str:
+    """Whether no selector of an entity is blank but not empty, and no net empty."""
+    selectors = ", ".join(f"e.?{field}.orValue('')" for field in ("selector", "notSelector", "namespaceSelector"))
+    nets = " && ".join(f"e.?{field}.orValue([]).all(n, n != '')" for field in ("nets", "notNets"))
+    return f"[{selectors}].all(s, s == '' || !s.matches({cel.literal(_BLANK)})) && {nets}"
+
+
+def _nets_are_cidrs() -> Check:
+    return Check(
+        "nets-are-cidrs",
+        "request.resource.resource != 'networksets' || "
+        f"object.?spec.?nets.orValue([]).all(n, n.matches({cel.literal(_NET)}))",
+        f"{_SUBJECT} + ': Felix exits by a net that it cannot read; write addresses or ranges'",
     )
 
 

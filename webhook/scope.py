@@ -198,6 +198,8 @@ def _only_drops_finalizers() -> str:
         f"!({cel.differs('labels', '{}')})",
         f"!({cel.differs('annotations', '{}')})",
         f"!({cel.differs('ownerReferences', '[]')})",
+        # It takes them away; who borrows its name could bring one, which its namespace would wait for.
+        "object.metadata.?finalizers.orValue([]).all(f, f in oldObject.metadata.?finalizers.orValue([]))",
     )
 
 

@@ -187,6 +187,18 @@ METADATA_EDITS = [
     refused(
         "default-deny: Calico's annotation broken", "tenant", merge(DENY, metadata(annotations={METADATA: "{"})), ""
     ),
+    refused(
+        "default-deny: stamped with other settings",
+        "tenant",
+        merge(DENY, metadata(annotations={"isolation-baseline.io/settings": "forged"})),
+        UNCHANGED,
+    ),
+    refused(
+        "default-deny: a finalizer as the garbage collector",
+        "as garbage collector",
+        merge(DENY, metadata(finalizers=["mine.example/hold"])),
+        UNCHANGED,
+    ),
     row("default-deny: managedFields emptied", "tenant", merge(DENY, metadata(managedFields=[{}])), 200),
     row("default-deny: a no-op", "tenant", merge(DENY, {}), 200),
 ]

@@ -188,6 +188,30 @@ SETS = [
 KUBE_SYSTEM = f"{CALICO}/namespaces/kube-system"
 FROM_EXEMPT = [
     held(
+        "from kube-system: a blank notSelector, Felix exits",
+        "tenant",
+        post(
+            f"{KUBE_SYSTEM}/networkpolicies",
+            local(ingress=[{"action": "Allow", "source": {"selector": "app == 'a'", "notSelector": " "}}]),
+        ),
+        BLANK,
+    ),
+    held(
+        "from kube-system: an empty net in a rule, Felix exits",
+        "tenant",
+        post(
+            f"{KUBE_SYSTEM}/networkpolicies",
+            local(types=["Egress"], egress=[{"action": "Deny", "destination": {"nets": [""]}}]),
+        ),
+        BLANK,
+    ),
+    held(
+        "from kube-system: an empty net in a set, Felix exits",
+        "tenant",
+        post(f"{KUBE_SYSTEM}/networksets", calico("NetworkSet", nets=["198.51.100.0/24", ""])),
+        CIDRS,
+    ),
+    held(
         "from kube-system: a selector that leaves its namespace",
         "tenant",
         post(f"{KUBE_SYSTEM}/networkpolicies", local(selector="all()) || (all()", ingress=EVERYTHING)),

@@ -205,6 +205,27 @@ CLUSTER = [
         ),
     ),
     free(
+        "a policy of kube-system with every field",
+        "cluster-admin",
+        post(
+            f"{CALICO}/namespaces/kube-system/networkpolicies",
+            calico(
+                "NetworkPolicy",
+                "ordinary",
+                order=1,
+                selector="((a == 'x)' && !has(b)) || (c in {'d', 'e'}))",
+                types=["Ingress", "Egress"],
+                ingress=[
+                    {"action": "Allow", "source": {"nets": ["192.0.2.0/24"], "notSelector": ""}},
+                    {"action": "Deny"},
+                ],
+                egress=[
+                    {"action": "Allow", "destination": {"namespaceSelector": "all()", "notNets": ["192.0.2.1/32"]}}
+                ],
+            ),
+        ),
+    ),
+    free(
         "a Kubernetes policy of kube-system",
         "cluster-admin",
         post(

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tests.policy.table import SETTINGS, case, change, knp, ns, policy, table, terminating, with_metadata
-from webhook.policy.baseline import MANAGED_BY, desired, isolation_floor, manifest
+from webhook.policy.baseline import MANAGED_BY, SETTINGS_ANNOTATION, desired, isolation_floor, manifest
 from webhook.policy.objects import CalicoApi, Namespace
 from webhook.policy.parse import parse
 from webhook.policy.rules.baseline_unchanged import baseline_unchanged
@@ -24,6 +24,7 @@ def differs(*fields: str) -> list[str]:
     return [f"spec.{field} differs from what the settings ask for" for field in fields]
 
 
+NOTED = {**DENY["metadata"]["annotations"], "team.example/note": "seen"}
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "1"}
 CASES = [
     case("as asked for", [SHOP, DENY, DNS, SAME, FLOOR], []),
@@ -101,6 +102,19 @@ CASES = [
         [],
         on=change(policy(metadata={"labels": {MANAGED_BY: "isolation-baseline"}}), policy()),
     ),
+    case(
+        "stamped with settings that are not in force",
+        [SHOP],
+        ["changes isolation-baseline.io/settings, which says by which settings it was made"],
+        on=change(DENY, with_metadata(DENY, annotations={SETTINGS_ANNOTATION: "forged"})),
+    ),
+    case(
+        "stamped with the settings in force",
+        [SHOP],
+        [],
+        on=change(with_metadata(DENY, annotations={SETTINGS_ANNOTATION: "older"}), DENY),
+    ),
+    case("another annotation", [SHOP], [], on=change(DENY, with_metadata(DENY, annotations=NOTED))),
     case("never ours", [SHOP, policy("default-deny")], []),
     case(
         "in an exempt namespace",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from webhook.policy.baseline import MANAGED_BY, PRODUCT
+from webhook.policy.baseline import MANAGED_BY, PRODUCT, SETTINGS_ANNOTATION
 from webhook.policy.change import Change
 from webhook.policy.compare import deviations
 from webhook.policy.finding import Complaint, Severity
@@ -68,6 +68,21 @@ def baseline_unchanged(subject: Policy | Change, world: World) -> Iterator[Compl
                     f"metadata.labels[{MANAGED_BY}]",
                     fix=_FIX,
                 )
+            if is_baseline(new, world):
+                yield from _restamped(old, new, world)
+
+
+def _restamped(old: Policy, new: Policy, world: World) -> Iterator[Complaint]:
+    """An auditor reads from the stamp by which settings a policy was made."""
+    before, after = (policy.meta.annotations.get(SETTINGS_ANNOTATION) for policy in (old, new))
+    # None says nothing, and what says nothing cannot lie.
+    if after not in (None, before, world.settings.generation):
+        yield Complaint(
+            f"changes {SETTINGS_ANNOTATION}, which says by which settings it was made",
+            f"metadata.annotations[{SETTINGS_ANNOTATION}]",
+            fix=_FIX,
+            fingerprint=str(after),
+        )
 
 
 def _metadata(policy: Policy) -> Iterator[Complaint]:
