@@ -194,6 +194,25 @@ def test_a_namespace_created_again_is_a_new_one(born: Stage) -> None:
     assert set(born.policies("development")) == {*BASELINE, "development-ns-allow"}
 
 
+FORGED = [
+    pytest.param("", id="empty"),
+    pytest.param("true", id="a word"),
+    pytest.param("0b0f3a5e-0000-4000-8000-000000000000", id="another uid, as from a backup"),
+]
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_mark_that_a_namespace_brings_along_counts_for_nothing(stage: Stage, forged: str) -> None:
+    stage.settle()
+    marks = {"isolation-baseline.io/ready-for": forged, "isolation-baseline.io/ready-seconds": "forged"}
+    stage.namespace("development", annotations=marks)
+    stage.settle()
+    metadata = stage.cluster.get(NAMESPACES, "development")["metadata"]
+    assert metadata["annotations"]["isolation-baseline.io/ready-for"] == metadata["uid"]
+    assert metadata["annotations"]["isolation-baseline.io/ready-seconds"] != "forged"
+    assert set(stage.policies("development")) == {*BASELINE, "development-ns-allow"}
+
+
 def test_policies_of_a_former_namespace_that_only_we_still_see_make_nothing_ready(born: Stage) -> None:
     """The watch of policies is behind that of namespaces: the old ones are gone, and we do not know."""
     born.cluster.delete(NAMESPACES, "development")
