@@ -71,7 +71,7 @@ UNDERCUTS = [
     ),
 ]
 
-# calico.md tells of eleven things that the API accepts and Felix misreads; each with the rule that speaks.
+# Eleven things that the API accepts and Felix misreads; each with the rule that speaks.
 MISREAD = [
     ("1 selectors joined as text", policy(NAMESPACE, "p", selector="all()) || (all()"), "selectors-parse"),
     ("2 an unescaped name", ingress({"serviceAccounts": {"names": ["a'"]}}), "service-account-names-valid"),

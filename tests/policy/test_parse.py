@@ -89,7 +89,7 @@ def test_subjects(manifest: Any, selector: str) -> None:
 
 
 PEERS = [
-    # id, kind, entity, selector, selector left to negate: the table of calico.md §2.6
+    # id, kind, entity, selector, selector left to negate, as Felix joins them
     ("nothing is any peer", NP, {}, None, None),
     ("ports alone are any peer", NP, {"ports": [53]}, None, None),
     (

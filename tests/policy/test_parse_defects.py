@@ -34,7 +34,7 @@ def from_anywhere(entity: Any, **rule: Any) -> Any:
 IN = "spec.ingress[0]"
 
 SELECTORS = [
-    # id (with the row of calico.md §12), manifest, defects, ignored, subject
+    # id (with the number of the misreading), manifest, defects, ignored, subject
     (
         "1 namespaced selector that closes the bracket: the whole cluster",
         namespaced(selector=INJECTION),

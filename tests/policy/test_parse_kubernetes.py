@@ -113,7 +113,7 @@ def test_peers(peers: Any, expected: Any) -> None:
 
 
 BLOCKS: list[Any] = [
-    # id, block, nets, notNets, defects: row 5 of calico.md §12
+    # id, block, nets, notNets, defects
     ("a leading zero: any source", {"cidr": "010.0.0.0/8"}, None, [], ["cidr"]),
     ("an address without a length: any source", {"cidr": "10.0.0.1"}, None, [], ["cidr"]),
     ("any source, whatever is excepted", {"cidr": "x", "except": ["10.0.0.0/8"]}, None, [], ["cidr"]),
@@ -186,7 +186,7 @@ def test_cluster_policies() -> None:
     )
     assert (policy.tier, policy.order, policy.types) == ("kube-admin", 10.0, frozenset({I, E}))
     assert (policy.kind, str(policy.subject)) == (PolicyKind.CLUSTER_NETWORK_POLICY, f'({PODS} && pcns.env == "x")')
-    # Row 10 of calico.md §12: namespaces without the clause that keeps network sets out.
+    # Namespaces without the clause that keeps network sets out.
     assert [str(rule.source.selector) for rule in policy.ingress] == [
         "has(projectcalico.org/namespace)",
         f"(has(projectcalico.org/namespace) && {PODS})",

@@ -66,7 +66,7 @@ PEERS = [
         "test",
     ),
     ("a service account of the own namespace", NP, {"serviceAccounts": {"names": ["default"]}}, [], "dev"),
-    # §2.7 and §9 rows 6, 10: sets are peers, with the labels of their namespace or their own
+    # Sets are peers, with the labels of their namespace or their own
     ("a set in the namespace opens the world", NP, ENV_DEV, [SET], "dev test default internet"),
     ("but not where pods alone are meant", NP, K8S, [SET], "dev"),
     (
@@ -133,7 +133,7 @@ PEERS = [
     ("an IPv6 range is no rule for IPv4", NP, {"nets": ["::/0"]}, [], ""),
     ("an empty list is no constraint", NP, {"nets": []}, [], "dev test default internet"),
     ("a list whose only entry is bad is none either", NP, {"nets": ["x"]}, [], "dev test default internet"),
-    # pods' own labels, §11.6
+    # pods' own labels
     (
         "a pod cannot claim a namespace's label",
         NP,

@@ -60,7 +60,7 @@ def cluster(name: str, where: str, priority: int, action: str) -> Any:
 
 # Each row asks whether test/tool reaches development/whoami on TCP 80; the policies stand in development.
 ORDER = [
-    # §2.1 tiers
+    # tiers
     (
         "an earlier tier's allow is final",
         [*BASE, tier("early", order=10), policy("p", None, tier="early", ingress=ANY, **IN)],
@@ -127,7 +127,7 @@ ORDER = [
         False,
         "default-deny (order 5000)",
     ),
-    # §2.2 order inside a tier
+    # order inside a tier
     ("a lower order is first", [*BASE, policy("p", 4999.5, ingress=ANY, **IN)], True, "p (order 4999.5)"),
     ("a negative order is legal", [*BASE, policy("p", -1, ingress=ANY, **IN)], True, "p (order -1)"),
     (
@@ -175,7 +175,7 @@ ORDER = [
         "p (order 1000)",
     ),
     ("global and namespaced share one order", [*BASE, wide("p", 400, ingress=DENY, **IN)], False, "p (order 400)"),
-    # §2.3 the walk
+    # the walk
     ("without a policy the profile allows", [], True, PROFILE),
     ("a policy of the other direction does not govern", [policy("p", 1, types=["Egress"])], True, PROFILE),
     ("a policy without rules makes its tier drop", [RULELESS], False, "default-deny (order 5000), end of tier default"),
@@ -197,7 +197,7 @@ ORDER = [
         False,
         "p (order 1), end of tier early",
     ),
-    # §2.4 actions
+    # actions
     ("the first match wins", [*BASE, policy("p", 1, ingress=[*DENY, *ANY], **IN)], False, "p (order 1)"),
     ("Log goes on", [*BASE, policy("p", 1, ingress=[{"action": "Log"}, *ANY], **IN)], True, "p (order 1)"),
     (
@@ -222,7 +222,7 @@ ORDER = [
         False,
         "default-deny (order 5000)",
     ),
-    # §2.5 types
+    # types
     (
         "raw v1 without types governs both directions",
         [{**calico("NetworkPolicy", "p", "development", version=V1, order=1)}],
@@ -235,7 +235,7 @@ ORDER = [
         False,
         "default-deny (order 5000)",
     ),
-    # §2.8 and §2.9
+    # Kubernetes and cluster policies
     ("a Kubernetes policy stands at 1000", [*BASE, kubernetes("p", ingress=[{}])], True, "p (order 1000)"),
     (
         "a Kubernetes policy that does not match falls through",
@@ -258,7 +258,7 @@ ORDER = [
         "default-deny (order 5000)",
     ),
     ("a baseline policy counts where nothing else does", [cluster("c", "Baseline", 1, "Deny")], False, "c (order 1)"),
-    # §2.10 and §2.11
+    # staged and host policies
     ("a staged allow opens nothing", [*BASE, staged("p", 1, ingress=ANY)], False, "default-deny (order 5000)"),
     ("a staged deny closes nothing", [staged("p", 1, ingress=DENY)], True, PROFILE),
     (
@@ -280,7 +280,7 @@ ORDER = [
         "default-deny (order 5000)",
     ),
     ("applyOnForward is a policy like others", [wide("p", 1, ingress=DENY, applyOnForward=True)], False, "p (order 1)"),
-    # §12 row 9, §11.4
+    # policies that are missing
     (
         "one bad rule removes the policy and its denies",
         [policy("default-deny", 5000, ingress=[*DENY, {"action": "Deny", "protocol": "foo"}])],

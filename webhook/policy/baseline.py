@@ -117,7 +117,7 @@ def manifest(wanted: BaselineObject, api: CalicoApi, settings: Settings) -> dict
 
 
 def canonical(name: str) -> str:
-    """Drop the prefix with which Calico up to 3.31 stores the policies of tier `default` (calico.md, v1 names)."""
+    """Drop the prefix with which Calico up to 3.31 stores the policies of tier `default`."""
     return name.removeprefix("default.")
 
 

@@ -328,7 +328,7 @@ class Policy:
     `subject` is the effective selector over endpoint labels (namespace, pcns. and pcsa. clauses merged in). `order`
     is infinite when absent. `types` are the directions in force after the defaulting of the way it arrived.
     Rules in a direction that `types` lacks are inert and are left out of `ingress` and `egress`.
-    `ignored` is True when Felix would drop the whole policy (calico.md: one bad rule removes its Denies too).
+    `ignored` is True when Felix would drop the whole policy: one bad rule removes its Denies too.
     """
 
     ref: Ref

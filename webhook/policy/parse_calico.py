@@ -116,7 +116,7 @@ def _types(spec: Manifest, version: str, defaulting: Defaulting) -> tuple[frozen
     if version == CALICO_V1:
         return BOTH, False
     ingress, egress = Direction.INGRESS, Direction.EGRESS
-    # len() for calicoctl and the aggregated API, has() for the native one (calico.md: "types").
+    # len() for calicoctl and the aggregated API, has() for the native one.
     has_rules = frozenset(d for d in Direction if items(spec.get(d.value.lower()), f"spec.{d.value.lower()}"))
     is_there = frozenset(d for d in Direction if spec.get(d.value.lower()) is not None)
     filled = frozenset({egress}) if has_rules == {egress} else has_rules | {ingress}

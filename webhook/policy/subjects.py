@@ -23,7 +23,7 @@ ORDERED = frozenset(
         PolicyKind.STAGED_GLOBAL_NETWORK_POLICY,
     }
 )
-# Of one pod they always agree: Calico sets the first and last, the API server the second (calico.md on prefixing).
+# Of one pod they always agree: Calico sets the first and last, the API server the second.
 _NAMES = ("projectcalico.org/namespace", "pcns.kubernetes.io/metadata.name", "pcns.projectcalico.org/name")
 
 
@@ -89,7 +89,7 @@ def is_calicos(tier: Tier) -> bool:
     return CALICOS_TIERS.get(tier.name) == (tier.order, tier.default_action)
 
 
-# Calico's clients make the kube- ones when they start, its operator the last two (calico.md on system writers).
+# Calico's clients make the kube- ones when they start, its operator the last two.
 CALICOS_TIERS = {
     "kube-admin": (1_000.0, Action.PASS),
     "kube-baseline": (10_000_000.0, Action.PASS),
