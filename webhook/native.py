@@ -150,7 +150,9 @@ def probes(settings: Settings) -> tuple[Probe, ...]:
     found = [_namespace_probe("guard-present", labels, "")]
     if settings.exempting_labels:
         exempting = {settings.exempting_labels[0]: "true"}
-        found.append(_namespace_probe("exempting-labels-reserved", labels | exempting, "[exempting-labels-reserved]"))
+        # In these words by the API server; our webhook refuses it too, "denied the request: …", and may be first.
+        refusal = "denied request: [exempting-labels-reserved]"
+        found.append(_namespace_probe("exempting-labels-reserved", labels | exempting, refusal))
     return tuple(found)
 
 

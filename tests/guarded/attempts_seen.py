@@ -20,8 +20,8 @@ that it is about are read again: *kept* says that they are as they were.
 - **up**: everything runs; the status, and the rule that refused.
 - **dead**: no process of the webhook lives. 500 is the API server's own refusal by failurePolicy Fail, 403 a native
   policy's.
-- **bare**: both webhook configurations are deleted, and the controller that would put them back is stopped. 422 is the
-  guard's guard, which misses its parameter.
+- **bare**: both webhook configurations are deleted, and the controller that would put them back is stopped. What
+  refuses are native policies, one of which misses the configuration.
 
 Identities after `as` are impersonated by system:masters. The tenant may write namespaces, policies and pods everywhere;
 cluster-admin and account (a ServiceAccount) may write everything.
@@ -38,6 +38,10 @@ class Seen:
     def of(self, row: Row, mode: str, status: int, message: str, changed: list[str]) -> None:
         rule = re.search(r"\[([a-z-]+)\]", message) if mode == "up" else None
         state = "CHANGED" if changed else "kept"
+        if mode == "bare" and status >= 400:
+            # Several native policies refuse it then, and which of them speaks is the API server's choice.
+            self.rows.setdefault(id(row), {})[mode] = f"refused, {state}"
+            return
         self.rows.setdefault(id(row), {})[mode] = f"{status} {rule[1] if rule else ''}".strip() + f", {state}"
 
 
