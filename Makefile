@@ -8,6 +8,9 @@ LOCKING := .cache/lock/bin/uv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
+# Half of the time of the tests is waiting for processes that start; ARGS='-n 0' runs one after the other.
+PARALLEL := -n 2 --dist loadgroup
+
 .PHONY: help demo test check controlplane lock clean
 
 help:
@@ -23,7 +26,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(if $(findstring --without-apiserver,$(ARGS)),,$(BIN)/python -m tests.controlplane >/dev/null)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(if $(findstring --without-apiserver,$(ARGS)),,$(PARALLEL)) $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
