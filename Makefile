@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 # Half of the time of the tests is waiting for processes that start; ARGS='-n 0' runs one after the other.
-PARALLEL := -n 2 --dist loadgroup
+PARALLEL := -n 2 --dist loadfile
 
 .PHONY: help demo test check controlplane lock clean
 

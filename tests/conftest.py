@@ -24,11 +24,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if {"control_plane", "guarded_control_plane"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.apiserver)
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            # Fixtures that are costly to make are made by one process: the product on its control plane, above all.
-            place = item.path.relative_to(config.rootpath)
-            item.add_marker(pytest.mark.xdist_group("guarded" if "guarded" in place.parts else str(place)))
     yield  # -k and -m choose here: what they leave out is nobody's surprise and is not counted below
     if not config.getoption("--without-apiserver"):
         return

@@ -42,6 +42,8 @@ def at_work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     The Service becomes an ExternalName, the one kind that the API server resolves without a pod network; hence 443.
     """
     with socket.socket() as probe:
+        # As the server does it: connections of a run before, which the kernel still remembers, do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", 443))
         except OSError as e:
